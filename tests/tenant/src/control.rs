@@ -1,0 +1,1 @@
+//! The control port: how tests in any language drive the tenant.

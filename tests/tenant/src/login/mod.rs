@@ -1,0 +1,1 @@
+//! Sign-in of the tenant: realm discovery and tokens.

@@ -1,0 +1,3 @@
+//! `larder-tenant`: serves a simulated tenant until its standard input closes.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! SharePoint and OneDrive of the tenant, over REST.
