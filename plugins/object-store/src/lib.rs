@@ -1,0 +1,2 @@
+//! Larder plugin.
+#![forbid(unsafe_code)]
