@@ -1,0 +1,1 @@
+//! The config file: found, parsed, checked once, and passed down as [`Config`].

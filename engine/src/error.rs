@@ -1,0 +1,306 @@
+//! What the engine reports when something fails: what failed, on what, why, and what to do about it.
+
+use std::{error::Error as StdError, fmt};
+
+use larder_sdk::ErrorKind;
+
+/// A result with [`EngineError`].
+pub type Result<T> = std::result::Result<T, EngineError>;
+
+/// What failed, by what a caller or a script can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EngineErrorKind {
+    /// The command line asks for something that cannot be.
+    Usage,
+    /// The config file is wrong, or there is none.
+    Config,
+    /// There is no repository at this place.
+    NoRepository,
+    /// The repository's password is another one.
+    WrongPassword,
+    /// Someone else holds what is needed.
+    Busy,
+    /// The store refused or could not be reached.
+    Store,
+    /// A plugin failed, misbehaved or could not be loaded.
+    Plugin,
+    /// Stored data is damaged or missing.
+    Damaged,
+    /// Stopped because the user asked for it.
+    Interrupted,
+    /// Anything else.
+    Failed,
+}
+
+impl EngineErrorKind {
+    /// The word that `--json` prints.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Config => "config",
+            Self::NoRepository => "no-repository",
+            Self::WrongPassword => "wrong-password",
+            Self::Busy => "busy",
+            Self::Store => "store",
+            Self::Plugin => "plugin",
+            Self::Damaged => "damaged",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// What the process ends with.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Usage | Self::Config => ExitCode::Usage,
+            Self::NoRepository => ExitCode::NoRepository,
+            Self::WrongPassword => ExitCode::WrongPassword,
+            Self::Busy => ExitCode::Busy,
+            Self::Interrupted => ExitCode::Interrupted,
+            Self::Store | Self::Plugin | Self::Damaged | Self::Failed => ExitCode::Failed,
+        }
+    }
+}
+
+/// What the process ends with. The numbers are a promise to scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Everything was done.
+    Done = 0,
+    /// It failed.
+    Failed = 1,
+    /// The command line or the config file is wrong; nothing was tried.
+    Usage = 2,
+    /// Done, but something could not be read.
+    Incomplete = 3,
+    /// There is no repository.
+    NoRepository = 10,
+    /// Someone else holds what is needed.
+    Busy = 11,
+    /// The password is wrong.
+    WrongPassword = 12,
+    /// The user stopped it.
+    Interrupted = 130,
+}
+
+impl ExitCode {
+    /// The number.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// What failed, on what, why, and what to do. Holds no secret.
+pub struct EngineError {
+    kind: EngineErrorKind,
+    message: String,
+    hint: Option<String>,
+    code: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl EngineError {
+    /// An error of a kind. The message says what failed, on what, and why.
+    pub fn new(kind: EngineErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, code: None, source: None }
+    }
+    /// The command line asks for something that cannot be.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(EngineErrorKind::Usage, message)
+    }
+    /// The config file is wrong.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(EngineErrorKind::Config, message)
+    }
+    /// Stored data is damaged or missing.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(EngineErrorKind::Damaged, message)
+    }
+    /// Anything that no other kind fits.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(EngineErrorKind::Failed, message)
+    }
+    /// The user stopped it.
+    pub fn interrupted() -> Self {
+        Self::new(EngineErrorKind::Interrupted, "stopped on request")
+    }
+    /// A destination's error: like [`From`], but what is not about the user's doing counts as the store's.
+    pub fn store(error: larder_sdk::Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Configuration => EngineErrorKind::Config,
+            ErrorKind::Cancelled => EngineErrorKind::Interrupted,
+            ErrorKind::CorruptItem => EngineErrorKind::Damaged,
+            _ => EngineErrorKind::Store,
+        };
+        Self::from(error).with_kind(kind)
+    }
+
+    /// Changes the kind, where the caller knows better.
+    #[must_use]
+    pub fn with_kind(mut self, kind: EngineErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+    /// Adds a stable code for `larder explain`.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+    /// Keeps what caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+    /// Puts words before the message: `opening repository "main": …`.
+    #[must_use]
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// What a caller can do about it.
+    pub fn kind(&self) -> EngineErrorKind {
+        self.kind
+    }
+    /// What failed, on what, and why, without causes.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+    /// What to do.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+    /// The stable code.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+    /// What the process ends with.
+    pub fn exit_code(&self) -> ExitCode {
+        self.kind.exit_code()
+    }
+    /// The plugin's error behind this one, if there is one.
+    pub fn plugin_error(&self) -> Option<&larder_sdk::Error> {
+        self.source.as_deref()?.downcast_ref()
+    }
+
+    /// The message and its causes, each said once: a cause whose words stand in the text before it adds nothing.
+    pub fn full_message(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = StdError::source(self);
+        for _ in 0..CAUSES_MAX {
+            let Some(error) = cause else { break };
+            let words = error.to_string();
+            if !text.contains(&words) {
+                text.push_str(": ");
+                text.push_str(&words);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// Longest chain of causes that is shown.
+const CAUSES_MAX: usize = 8;
+
+impl fmt::Debug for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.full_message())?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for EngineError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<larder_sdk::Error> for EngineError {
+    /// Takes over words, hint and code; the plugin's error stays behind it as the source.
+    fn from(error: larder_sdk::Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Configuration => EngineErrorKind::Config,
+            ErrorKind::Cancelled => EngineErrorKind::Interrupted,
+            ErrorKind::CorruptItem => EngineErrorKind::Damaged,
+            ErrorKind::Bug => EngineErrorKind::Plugin,
+            _ => EngineErrorKind::Failed,
+        };
+        Self {
+            kind,
+            message: error.message().to_owned(),
+            hint: error.hint().map(str::to_owned),
+            code: error.code().map(str::to_owned),
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_codes_are_the_promised_ones() {
+        let codes = [
+            (EngineErrorKind::Usage, 2),
+            (EngineErrorKind::Config, 2),
+            (EngineErrorKind::NoRepository, 10),
+            (EngineErrorKind::WrongPassword, 12),
+            (EngineErrorKind::Busy, 11),
+            (EngineErrorKind::Store, 1),
+            (EngineErrorKind::Plugin, 1),
+            (EngineErrorKind::Damaged, 1),
+            (EngineErrorKind::Interrupted, 130),
+            (EngineErrorKind::Failed, 1),
+        ];
+        for (kind, number) in codes {
+            assert_eq!(kind.exit_code().number(), number, "{kind:?}");
+        }
+        assert_eq!(ExitCode::Done.number(), 0);
+        assert_eq!(ExitCode::Incomplete.number(), 3);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let inner = std::io::Error::other("connection refused");
+        let plugin = larder_sdk::Error::new(ErrorKind::Unavailable, "reading `config`: connection refused")
+            .with_source(inner);
+        let error = EngineError::store(plugin).context("opening repository `main`");
+        assert_eq!(error.full_message(), "opening repository `main`: reading `config`: connection refused");
+        assert_eq!(error.kind(), EngineErrorKind::Store);
+
+        let error = EngineError::failed("writing a file").with_source(std::io::Error::other("disk full"));
+        assert_eq!(error.full_message(), "writing a file: disk full");
+    }
+
+    #[test]
+    fn a_plugins_words_hint_and_code_are_kept() {
+        let plugin = larder_sdk::Error::new(ErrorKind::Authentication, "wrong password")
+            .with_hint("use an app password")
+            .with_code("app-password-needed");
+        let error = EngineError::from(plugin);
+        assert_eq!(error.hint(), Some("use an app password"));
+        assert_eq!(error.code(), Some("app-password-needed"));
+        assert_eq!(error.plugin_error().map(larder_sdk::Error::kind), Some(ErrorKind::Authentication));
+    }
+}
