@@ -5,3 +5,10 @@ pub mod config;
 pub mod error;
 pub mod events;
 pub mod process;
+
+pub mod chunker;
+pub mod crypto;
+pub mod hash;
+pub mod index;
+pub mod pack;
+pub mod tree;

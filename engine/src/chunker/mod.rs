@@ -1,0 +1,83 @@
+//! Cuts streams at content-defined places. Pure.
+//!
+//! A gear hash over public constants only nominates positions; a keyed function over the bytes before a nominee decides. So what a store
+//! sees of chunk lengths tells nothing without the key, and no input makes the keyed function run more than once in 64 bytes.
+
+mod gear;
+
+use crate::crypto::Keys;
+use gear::GEAR;
+
+/// No chunk but a stream's last is shorter, in bytes.
+pub const CHUNK_BYTES_MIN: usize = 128 << 10;
+/// Up to here a cut is rare, after it likely.
+pub const CHUNK_BYTES_NORMAL: usize = 512 << 10;
+/// No chunk is longer.
+pub const CHUNK_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes that the keyed function looks at.
+const WINDOW_BYTES: usize = 64;
+/// About one position in 512 is a candidate.
+const CANDIDATE_MASK: u64 = 0x1ff << 55;
+/// One candidate in this many is a cut while the chunk is short.
+const RARE: u32 = 4096;
+/// And once it is long enough.
+const LIKELY: u32 = 256;
+
+/// Finds the ends of chunks under a repository's key. Stateless between chunks.
+#[derive(Clone)]
+pub struct Chunker {
+    key: [u8; 32],
+}
+
+impl Chunker {
+    /// A chunker of this repository.
+    pub fn new(keys: &Keys) -> Self {
+        Self { key: keys.role(crate::crypto::KeyRole::Chunker).bytes }
+    }
+
+    /// Where the first chunk of `bytes` ends. `bytes` has at least [`CHUNK_BYTES_MAX`] bytes, or all that is left of the stream.
+    pub fn chunk_end(&self, bytes: &[u8]) -> usize {
+        let limit = bytes.len().min(CHUNK_BYTES_MAX);
+        if limit <= CHUNK_BYTES_MIN {
+            return limit;
+        }
+        let mut position = CHUNK_BYTES_MIN;
+        // The gear hash depends on the 64 bytes before a position alone.
+        let mut hash = roll(0, &bytes[position - WINDOW_BYTES..position]);
+        while position < limit {
+            hash = roll(hash, &bytes[position..=position]);
+            position += 1;
+            if hash & CANDIDATE_MASK != 0 {
+                continue;
+            }
+            if self.cuts(&bytes[position - WINDOW_BYTES..position], position) {
+                return position;
+            }
+            // After a refused candidate the next 63 positions are none.
+            let next = (position + WINDOW_BYTES - 1).min(limit);
+            hash = roll(hash, &bytes[position..next]);
+            position = next;
+        }
+        limit
+    }
+
+    fn cuts(&self, window: &[u8], length: usize) -> bool {
+        if window.iter().all(|byte| *byte == window[0]) {
+            return false;
+        }
+        let verdict = blake3::keyed_hash(&self.key, window);
+        let mut first = [0; 8];
+        first.copy_from_slice(&verdict.as_bytes()[..8]);
+        let draw = (u64::from_le_bytes(first) >> 32) as u32;
+        draw < u32::MAX / if length <= CHUNK_BYTES_NORMAL { RARE } else { LIKELY }
+    }
+}
+
+/// Rolls the gear hash over some bytes.
+fn roll(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| (hash << 1).wrapping_add(GEAR[usize::from(*byte)]))
+}
+
+#[cfg(test)]
+mod tests;

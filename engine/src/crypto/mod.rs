@@ -1,0 +1,9 @@
+//! Keys and sealing. Pure: no clock, no store.
+
+mod key;
+mod seal;
+mod slot;
+
+pub use key::{Key, KeyRole, Keys};
+pub use seal::{HEADER_BYTES, Header, ObjectKind, OVERHEAD_BYTES, ObjectSealer, padme};
+pub use slot::{KdfCost, KeySlot};
