@@ -12,3 +12,7 @@ pub mod hash;
 pub mod index;
 pub mod pack;
 pub mod tree;
+pub mod catalog;
+pub mod repository;
+pub mod snapshot;
+pub mod store;

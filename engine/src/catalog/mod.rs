@@ -1,0 +1,12 @@
+//! What a container's tree holds: items, cursors, debts, listings under way. Keys and records; pure.
+
+mod item;
+mod key;
+mod record;
+
+pub use item::{Content, ItemRecord, StreamRecord};
+pub use key::{
+    CHILD, OWED, SCOPE, child_key, child_prefix, cursor_key, listing_key, owed_key, parse_child, parse_owed, parse_scope,
+    where_key,
+};
+pub use record::{ListingRecord, OwedRecord, Seen};

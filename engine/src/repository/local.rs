@@ -1,0 +1,94 @@
+//! What this machine remembers of a repository: the highest run number seen of each set, and who is running it now.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::{
+    error::{EngineError, EngineErrorKind, Result},
+    hash::RepositoryId,
+};
+
+/// A folder of this machine's knowledge of one repository. Losing it loses no backup, only the memory of what was seen.
+pub struct LocalState {
+    folder: PathBuf,
+}
+
+impl LocalState {
+    /// The state of a repository below a base folder; makes it if needed.
+    pub fn open(base: &Path, repository: RepositoryId) -> Result<Self> {
+        let folder = base.join(repository.to_string());
+        fs::create_dir_all(&folder).map_err(|error| failed("making", &folder, error))?;
+        Ok(Self { folder })
+    }
+
+    /// Locks a set for this process; released when the file is dropped, also by a crash.
+    pub fn lock(&self, set: &str) -> Result<File> {
+        let path = self.folder.join(format!("{}.lock", safe(set)));
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| failed("opening", &path, error))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(EngineError::new(EngineErrorKind::Busy, format!("set `{set}` is being run by another process"))
+                    .with_hint("wait until it ends; other sets can run meanwhile"))
+            }
+            Err(error) => Err(failed("locking", &path, error.into())),
+        }
+    }
+
+    /// The highest run number of a set that this machine has seen.
+    pub fn highest_run(&self, set: &str) -> Result<u64> {
+        let path = self.run_path(set);
+        match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map_err(|_| {
+                EngineError::failed(format!("`{}` holds no run number", path.display()))
+                    .with_hint("remove the file: it is this machine's memory only")
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(failed("reading", &path, error)),
+        }
+    }
+
+    /// Remembers a run number, if it is higher.
+    pub fn saw_run(&self, set: &str, run: u64) -> Result<()> {
+        if run <= self.highest_run(set)? {
+            return Ok(());
+        }
+        let path = self.run_path(set);
+        let fresh = path.with_extension("new");
+        File::create(&fresh)
+            .and_then(|mut file| {
+                file.write_all(run.to_string().as_bytes())?;
+                file.sync_all()
+            })
+            .and_then(|()| fs::rename(&fresh, &path))
+            .map_err(|error| failed("writing", &path, error))
+    }
+
+    fn run_path(&self, set: &str) -> PathBuf {
+        self.folder.join(format!("{}.run", safe(set)))
+    }
+}
+
+/// A set's name as a file name: what is not plain is written as its digest.
+fn safe(set: &str) -> String {
+    let plain = !set.is_empty()
+        && set.len() <= 100
+        && set.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if plain { set.to_owned() } else { format!("set.{}", blake3::hash(set.as_bytes()).to_hex()) }
+}
+
+fn failed(what: &str, path: &Path, error: std::io::Error) -> EngineError {
+    EngineError::failed(format!("{what} `{}`", path.display()))
+        .with_source(error)
+        .with_hint("the state folder must be writable; choose another with $LARDER_STATE")
+}

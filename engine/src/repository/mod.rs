@@ -1,0 +1,16 @@
+//! A repository: its keys, its index, its objects. Everything that reads or writes stored bytes goes through here.
+
+mod blobs;
+mod create;
+pub mod layout;
+mod local;
+mod nodes;
+mod objects;
+mod saver;
+
+pub use blobs::BlobReader;
+pub use create::{CreateOptions, create};
+pub use local::LocalState;
+pub use nodes::Nodes;
+pub use objects::{ConfigRecord, DRAFT, Repository};
+pub use saver::{FrameSlot, Saver};

@@ -1,0 +1,279 @@
+//! Opening a repository, and its small objects.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use larder_sdk::{
+    ErrorKind, ObjectInfo, ObjectKey, Secret, Time,
+    codec::{self, Record},
+};
+use serde::{Deserialize, Serialize};
+
+use super::layout;
+use crate::{
+    crypto::{HEADER_BYTES, KeySlot, Keys, ObjectKind},
+    error::{EngineError, EngineErrorKind, Result},
+    hash::{ObjectName, RepositoryId},
+    index::{BlobKind, Index, SegmentDirectory, decode_page},
+    pack::{LargeReader, Tail, open_small, seal_small},
+    snapshot::{CheckpointRecord, SnapshotRecord},
+    store::Store,
+};
+
+/// The draft of format 0 that this program writes and reads. Counts up whenever stored bytes change.
+pub const DRAFT: u32 = 1;
+
+/// What the config says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigRecord {
+    /// The repository's id.
+    pub id: RepositoryId,
+    /// The draft of format 0 it is written in.
+    pub draft: u32,
+    /// When it was made.
+    pub created: Time,
+    /// Whether the store was seen to refuse a second put of a name.
+    pub put_if_absent: bool,
+    /// Whether a listing was seen to show what had just been put.
+    pub list_after_put: bool,
+}
+
+impl Record for ConfigRecord {
+    const KIND: u16 = 1;
+    const VERSION: u16 = 1;
+}
+
+/// The id that seals the config, which tells the real one.
+pub(super) const CONFIG_REPOSITORY: RepositoryId = RepositoryId([0; 16]);
+/// The config's object name in its seal.
+pub(super) const CONFIG_NAME: ObjectName = ObjectName([0; 16]);
+
+/// An open repository. Shared by all threads.
+pub struct Repository {
+    store: Arc<dyn Store>,
+    keys: Keys,
+    config: ConfigRecord,
+    index: Index,
+}
+
+impl Repository {
+    /// Opens the repository in a store. Reads keys and config, not yet the index.
+    pub fn open(store: Arc<dyn Store>, password: &Secret) -> Result<Self> {
+        let slots = store.list_all(layout::KEYS).map_err(EngineError::store)?;
+        if slots.is_empty() {
+            return Err(Self::missing(&*store));
+        }
+        let keys = unlock(&*store, &slots, password)?;
+        let config = read_config(&*store, &keys)?;
+        if config.draft != DRAFT {
+            return Err(EngineError::failed(format!(
+                "the repository at {} is in draft {} of format 0, this program reads draft {DRAFT}",
+                store.capabilities().location,
+                config.draft
+            ))
+            .with_hint("format 0 is a draft: use the build that made the repository, or make a new one"));
+        }
+        Ok(Self { store, keys, config, index: Index::default() })
+    }
+
+    fn missing(store: &dyn Store) -> EngineError {
+        let location = store.capabilities().location;
+        let config_there =
+            layout::config_keys().is_ok_and(|keys| keys.iter().any(|key| store.head(key).is_ok()));
+        if config_there {
+            EngineError::damaged(format!("the repository at {location} has lost all its key slots"))
+                .with_hint("bring `keys/` back from a copy of the store; without a key slot nothing can be read")
+        } else {
+            EngineError::new(EngineErrorKind::NoRepository, format!("there is no repository at {location}"))
+                .with_hint("make one with `larder init`")
+        }
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+    /// The keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+    /// The repository's id.
+    pub fn id(&self) -> RepositoryId {
+        self.config.id
+    }
+    /// The config.
+    pub fn config(&self) -> &ConfigRecord {
+        &self.config
+    }
+    /// The index as loaded.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Loads every index segment. A damaged one is an error: blobs it names would look as if they were not stored.
+    pub fn load_index(&self) -> Result<()> {
+        for kind in BlobKind::ALL {
+            for (key, info) in self.store.list_all(layout::index_folder(kind)).map_err(EngineError::store)? {
+                if let Some(name) = layout::name_of(&key) {
+                    self.load_segment(kind, name, &key, &info)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads one segment; returns how many entries it has.
+    pub fn load_segment(
+        &self,
+        kind: BlobKind,
+        name: ObjectName,
+        key: &ObjectKey,
+        info: &ObjectInfo,
+    ) -> Result<usize> {
+        let bytes = self.store.get(key).map_err(EngineError::store)?;
+        let damaged = |error: larder_sdk::Error| {
+            EngineError::from(error)
+                .context(format_args!("index segment `{key}`"))
+                .with_hint("run `larder check` to see what is damaged")
+        };
+        let reader = LargeReader::open(&self.keys, self.id(), layout::index_kind(kind), name, &bytes).map_err(damaged)?;
+        let Tail::Directory(directory, _) = reader.tail(&bytes, bytes.len() as u64).map_err(damaged)? else {
+            return Err(EngineError::damaged(format!("index segment `{key}` of {} bytes is cut short", info.size)));
+        };
+        let directory: SegmentDirectory = codec::decode(&directory).map_err(damaged)?;
+        let mut count = 0;
+        for (number, page) in directory.pages.iter().enumerate() {
+            let range = page.offset as usize..page.offset as usize + page.sealed_bytes as usize;
+            let mut sealed = bytes
+                .get(range)
+                .ok_or_else(|| EngineError::damaged(format!("index segment `{key}` is cut short")))?
+                .to_vec();
+            let frame = reader.frame(number as u32, &mut sealed).map_err(damaged)?;
+            let entries = decode_page(frame).map_err(damaged)?;
+            count += entries.len();
+            self.index.insert(kind, &entries);
+        }
+        Ok(count)
+    }
+
+    /// Writes a small object under a name.
+    pub fn put_record<R: Record>(&self, folder: &str, kind: ObjectKind, name: ObjectName, record: &R) -> Result<()> {
+        let bytes = seal_small(&self.keys, self.id(), kind, name, record)?;
+        self.store.put(&layout::in_folder(folder, name)?, Bytes::from(bytes)).map_err(EngineError::store)
+    }
+
+    /// Writes a small object unless one of that name is there: `false` if so. A lost answer is settled by reading back.
+    pub fn put_record_once<R: Record>(
+        &self,
+        folder: &str,
+        kind: ObjectKind,
+        name: ObjectName,
+        record: &R,
+    ) -> Result<bool> {
+        let key = layout::in_folder(folder, name)?;
+        let bytes = Bytes::from(seal_small(&self.keys, self.id(), kind, name, record)?);
+        match self.store.put_if_absent(&key, bytes.clone()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Ok(self.store.get(&key).map_err(EngineError::store)? == bytes)
+            }
+            Err(error) => Err(EngineError::store(error)),
+        }
+    }
+
+    /// Reads a small object.
+    pub fn get_record<R: Record>(&self, folder: &str, kind: ObjectKind, name: ObjectName) -> Result<R> {
+        let key = layout::in_folder(folder, name)?;
+        let bytes = self.store.get(&key).map_err(|error| EngineError::store(error).context(format_args!("`{key}`")))?;
+        open_small(&self.keys, self.id(), kind, name, &bytes)
+            .map_err(|error| EngineError::from(error).context(format_args!("`{key}`")))
+    }
+
+    /// Removes a small object.
+    pub fn remove(&self, folder: &str, name: ObjectName) -> Result<()> {
+        self.store.delete(&layout::in_folder(folder, name)?).map_err(EngineError::store)
+    }
+
+    /// The names in a folder.
+    pub fn names(&self, folder: &str) -> Result<Vec<ObjectName>> {
+        let objects = self.store.list_all(folder).map_err(EngineError::store)?;
+        Ok(objects.iter().filter_map(|(key, _)| layout::name_of(key)).collect())
+    }
+
+    /// Every snapshot, each with its own error if it cannot be read.
+    pub fn snapshots(&self) -> Result<Vec<(ObjectName, Result<SnapshotRecord>)>> {
+        let names = self.names(layout::SNAPSHOTS)?;
+        Ok(names
+            .into_iter()
+            .map(|name| (name, self.get_record(layout::SNAPSHOTS, ObjectKind::Snapshot, name)))
+            .collect())
+    }
+
+    /// Every checkpoint that can be read. One that cannot is no loss: a run then goes on from an earlier state.
+    pub fn checkpoints(&self) -> Result<Vec<(ObjectName, CheckpointRecord)>> {
+        let names = self.names(layout::CHECKPOINTS)?;
+        Ok(names
+            .into_iter()
+            .filter_map(|name| Some((name, self.get_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name).ok()?)))
+            .collect())
+    }
+}
+
+/// Finds a slot that the password opens.
+fn unlock(store: &dyn Store, slots: &[(ObjectKey, ObjectInfo)], password: &Secret) -> Result<Keys> {
+    let mut ids: Vec<ObjectName> = slots
+        .iter()
+        .filter_map(|(key, _)| ObjectName::parse(key.as_str().rsplit('/').next()?.trim_end_matches(".copy")))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut unreadable = None;
+    let mut any_read = false;
+    for id in ids {
+        for key in layout::slot_keys(id)? {
+            match read_slot(store, &key, password, id) {
+                Ok(Some(keys)) => return Ok(keys),
+                // Altered bytes look like another password: the copy decides.
+                Ok(None) => any_read = true,
+                Err(error) => unreadable = Some(error),
+            }
+        }
+    }
+    match unreadable {
+        Some(error) if !any_read => Err(error),
+        _ => Err(EngineError::new(
+            EngineErrorKind::WrongPassword,
+            format!("the password opens no key slot of the repository at {}", store.capabilities().location),
+        )
+        .with_hint("check the `password` of this repository in the config")),
+    }
+}
+
+fn read_slot(store: &dyn Store, key: &ObjectKey, password: &Secret, id: ObjectName) -> Result<Option<Keys>> {
+    let bytes = store.get(key).map_err(EngineError::store)?;
+    let damaged = |error: larder_sdk::Error| EngineError::from(error).context(format_args!("key slot `{key}`"));
+    let slot: KeySlot = codec::decode(&bytes).map_err(damaged)?;
+    slot.unwrap(password, id).map_err(damaged)
+}
+
+fn read_config(store: &dyn Store, keys: &Keys) -> Result<ConfigRecord> {
+    let mut first_error = None;
+    for key in layout::config_keys()? {
+        let config = store.get(&key).and_then(|bytes| open_config(keys, &bytes));
+        match config {
+            Ok(config) => return Ok(config),
+            Err(error) => {
+                first_error.get_or_insert_with(|| EngineError::store(error).context(format_args!("`{key}`")));
+            }
+        }
+    }
+    Err(first_error.unwrap_or_else(|| EngineError::damaged("the repository has no config")))
+}
+
+/// Opens one copy of the config.
+pub(crate) fn open_config(keys: &Keys, bytes: &[u8]) -> larder_sdk::Result<ConfigRecord> {
+    open_small(keys, CONFIG_REPOSITORY, ObjectKind::Config, CONFIG_NAME, bytes)
+}
+
+/// Bytes of a pack's header, which a reader needs for its frames.
+pub(super) const PACK_HEADER_BYTES: u64 = HEADER_BYTES as u64;

@@ -1,0 +1,340 @@
+//! Writing blobs: frames, packs, uploads, index segments.
+//!
+//! Blobs gather in frame slots, one per reading thread; full frames go to encoding threads, which compress, seal and append them
+//! to the open pack; full packs go to uploading threads. Every queue is bounded in bytes, so a slow store slows the readers. The first
+//! error stops everyone: each later call returns it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    thread::JoinHandle,
+};
+
+use bytes::Bytes;
+use larder_sdk::codec;
+
+use super::{Repository, layout};
+use crate::{
+    error::{EngineError, Result},
+    hash::{ObjectName, ShortId},
+    index::{BlobKind, IndexEntry, encode_segment},
+    pack::{DirectoryBlob, DirectoryFrame, FrameBuilder, LargeWriter, PackDirectory, RawFrame, encode_frame},
+};
+
+/// A pack is closed once it has this many bytes.
+const PACK_BYTES: usize = 16 << 20;
+/// Most plain bytes of frames that wait to be encoded.
+const QUEUE_BYTES_MAX: usize = 8 << 20;
+/// Most finished packs that wait for an upload.
+const UPLOADS_WAITING_MAX: usize = 1;
+const ENCODERS: usize = 2;
+const UPLOADERS: usize = 3;
+/// An index segment is written once it would have this many entries, and at every flush.
+const SEGMENT_ENTRIES_MAX: usize = 256 << 10;
+const LEVEL: i32 = 3;
+
+/// Where one thread gathers blobs of one kind.
+#[derive(Clone)]
+pub struct FrameSlot {
+    kind: BlobKind,
+    builder: Arc<Mutex<FrameBuilder>>,
+}
+
+/// Writes blobs of one run.
+pub struct Saver {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    repository: Arc<Repository>,
+    state: Mutex<State>,
+    changed: Condvar,
+    packs: [Mutex<Option<OpenPack>>; 2],
+    slots: Mutex<Vec<(BlobKind, Weak<Mutex<FrameBuilder>>)>>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<(BlobKind, RawFrame)>,
+    queued_bytes: usize,
+    /// Frames taken out of a slot and not yet queued, and frames being encoded.
+    frames_in_hand: usize,
+    uploads: VecDeque<FinishedPack>,
+    uploading: usize,
+    /// Stored, and in no segment yet.
+    unindexed: [Vec<IndexEntry>; 2],
+    flushing: bool,
+    closing: bool,
+    failed: Option<Failure>,
+    stored_bytes: u64,
+}
+
+/// What stopped the run, in words that can be told more than once.
+#[derive(Clone)]
+struct Failure(Arc<EngineError>);
+
+impl Failure {
+    fn error(&self) -> EngineError {
+        let mut error = EngineError::new(self.0.kind(), self.0.full_message());
+        if let Some(hint) = self.0.hint() {
+            error = error.with_hint(hint);
+        }
+        error
+    }
+}
+
+struct OpenPack {
+    writer: LargeWriter,
+    directory: PackDirectory,
+    entries: Vec<IndexEntry>,
+}
+
+struct FinishedPack {
+    kind: BlobKind,
+    name: ObjectName,
+    bytes: Bytes,
+    entries: Vec<IndexEntry>,
+}
+
+impl Saver {
+    /// Starts the threads. The repository's index must be loaded.
+    pub fn start(repository: Arc<Repository>) -> Result<Arc<Self>> {
+        let shared = Arc::new(Shared {
+            repository,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            packs: [Mutex::new(None), Mutex::new(None)],
+            slots: Mutex::default(),
+        });
+        let mut threads = Vec::new();
+        for (name, count, work) in
+            [("encode", ENCODERS, Shared::encode as fn(&Shared) -> Result<()>), ("upload", UPLOADERS, Shared::upload)]
+        {
+            for _ in 0..count {
+                let shared = Arc::clone(&shared);
+                let thread = std::thread::Builder::new()
+                    .name(name.to_owned())
+                    .spawn(move || {
+                        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&shared)))
+                            .unwrap_or_else(|_| Err(EngineError::failed("a thread that writes blobs panicked")));
+                        if let Err(error) = done {
+                            shared.fail(error);
+                        }
+                    })
+                    .map_err(|error| EngineError::failed("starting a thread").with_source(error))?;
+                threads.push(thread);
+            }
+        }
+        Ok(Arc::new(Self { shared, threads }))
+    }
+
+    /// A place for one thread to gather blobs.
+    pub fn slot(&self, kind: BlobKind) -> FrameSlot {
+        let builder = Arc::new(Mutex::default());
+        let mut slots = lock(&self.shared.slots);
+        slots.retain(|(_, slot)| slot.strong_count() > 0);
+        slots.push((kind, Arc::downgrade(&builder)));
+        FrameSlot { kind, builder }
+    }
+
+    /// Adds a blob unless it is stored or on its way. Blocks while the queues are full.
+    pub fn add(&self, slot: &FrameSlot, id: ShortId, bytes: &[u8]) -> Result<()> {
+        drop(self.shared.wait(|state| !state.flushing)?);
+        let mut builder = lock(&slot.builder);
+        if !self.shared.repository.index().claim(id) {
+            return Ok(());
+        }
+        let frames = builder.push(id, bytes)?;
+        let full = [frames.0, frames.1].into_iter().flatten().collect::<Vec<_>>();
+        if full.is_empty() {
+            return Ok(());
+        }
+        // Counted before the slot is let go, so that a flush cannot miss them.
+        self.shared.lock_state().frames_in_hand += full.len();
+        drop(builder);
+        full.into_iter().try_for_each(|frame| self.shared.enqueue(slot.kind, frame))
+    }
+
+    /// Makes everything added before durable, index included. Other threads' additions wait meanwhile.
+    pub fn flush(&self) -> Result<()> {
+        self.shared.wait(|state| !state.flushing)?.flushing = true;
+        let flushed = self.shared.flush();
+        self.shared.lock_state().flushing = false;
+        self.shared.changed.notify_all();
+        flushed
+    }
+
+    /// Bytes sent to the store so far.
+    pub fn stored_bytes(&self) -> u64 {
+        self.shared.lock_state().stored_bytes
+    }
+}
+
+impl Drop for Saver {
+    fn drop(&mut self) {
+        self.shared.lock_state().closing = true;
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            // A panic there was a failure already told.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Shared {
+    fn lock_state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn fail(&self, error: EngineError) {
+        self.lock_state().failed.get_or_insert_with(|| Failure(Arc::new(error)));
+        self.changed.notify_all();
+    }
+
+    /// Waits until something is so, or someone failed.
+    fn wait(&self, ready: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.lock_state();
+        loop {
+            if let Some(failure) = &state.failed {
+                return Err(failure.error());
+            }
+            if ready(&state) {
+                return Ok(state);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn enqueue(&self, kind: BlobKind, frame: RawFrame) -> Result<()> {
+        let mut state = self.wait(|state| state.queued_bytes <= QUEUE_BYTES_MAX)?;
+        state.frames_in_hand -= 1;
+        state.queued_bytes += frame.bytes.len();
+        state.queue.push_back((kind, frame));
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn encode(&self) -> Result<()> {
+        loop {
+            let mut state = self.wait(|state| state.closing || !state.queue.is_empty())?;
+            let Some((kind, frame)) = state.queue.pop_front() else { return Ok(()) };
+            state.queued_bytes -= frame.bytes.len();
+            state.frames_in_hand += 1;
+            drop(state);
+            self.changed.notify_all();
+            let sealed = encode_frame(&frame.bytes, LEVEL)?;
+            if let Some(finished) = self.append(kind, &frame, sealed)? {
+                self.hand_over(finished)?;
+            }
+            self.lock_state().frames_in_hand -= 1;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Appends a frame to the open pack of its kind; returns the pack if it is now full.
+    fn append(&self, kind: BlobKind, frame: &RawFrame, encoded: Vec<u8>) -> Result<Option<FinishedPack>> {
+        let mut open = lock(&self.packs[kind as usize]);
+        let pack = match &mut *open {
+            Some(pack) => pack,
+            none => none.insert(OpenPack {
+                writer: LargeWriter::create(self.repository.keys(), self.repository.id(), layout::pack_kind(kind))?,
+                directory: PackDirectory::default(),
+                entries: Vec::new(),
+            }),
+        };
+        let place = pack.writer.push(encoded)?;
+        let blobs = frame.blobs.iter().map(|blob| DirectoryBlob { id: blob.id, bytes: blob.bytes }).collect();
+        pack.directory.frames.push(DirectoryFrame { sealed_bytes: place.sealed_bytes, blobs });
+        let mut offset = 0;
+        for blob in &frame.blobs {
+            let name = pack.writer.name();
+            pack.entries.push(IndexEntry { id: blob.id, pack: name, frame: place, offset, bytes: blob.bytes });
+            offset += blob.bytes;
+        }
+        if pack.writer.len() < PACK_BYTES { Ok(None) } else { finish(kind, open.take()) }
+    }
+
+    fn hand_over(&self, finished: FinishedPack) -> Result<()> {
+        self.wait(|state| state.uploads.len() < UPLOADS_WAITING_MAX)?.uploads.push_back(finished);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn upload(&self) -> Result<()> {
+        loop {
+            let mut state = self.wait(|state| state.closing || !state.uploads.is_empty())?;
+            let Some(pack) = state.uploads.pop_front() else { return Ok(()) };
+            state.uploading += 1;
+            drop(state);
+            self.changed.notify_all();
+            let key = layout::pack_key(pack.kind, pack.name)?;
+            let bytes = pack.bytes.len() as u64;
+            self.repository.store().put(&key, pack.bytes).map_err(EngineError::store)?;
+            let mut state = self.lock_state();
+            state.stored_bytes += bytes;
+            state.unindexed[pack.kind as usize].extend(pack.entries);
+            let segment = (state.unindexed[pack.kind as usize].len() >= SEGMENT_ENTRIES_MAX)
+                .then(|| std::mem::take(&mut state.unindexed[pack.kind as usize]));
+            drop(state);
+            if let Some(entries) = segment {
+                self.write_segment(pack.kind, entries)?;
+            }
+            self.lock_state().uploading -= 1;
+            self.changed.notify_all();
+        }
+    }
+
+    fn flush(&self) -> Result<()> {
+        let slots: Vec<_> = lock(&self.slots).iter().filter_map(|(kind, slot)| Some((*kind, slot.upgrade()?))).collect();
+        for (kind, slot) in slots {
+            let frame = {
+                let mut builder = lock(&slot);
+                let frame = builder.take();
+                self.lock_state().frames_in_hand += usize::from(frame.is_some());
+                frame
+            };
+            if let Some(frame) = frame {
+                self.enqueue(kind, frame)?;
+            }
+        }
+        drop(self.wait(|state| state.queue.is_empty() && state.frames_in_hand == 0)?);
+        for kind in BlobKind::ALL {
+            let open = lock(&self.packs[kind as usize]).take();
+            if let Some(finished) = finish(kind, open)? {
+                self.hand_over(finished)?;
+            }
+        }
+        drop(self.wait(|state| state.uploads.is_empty() && state.uploading == 0)?);
+        for kind in BlobKind::ALL {
+            let entries = std::mem::take(&mut self.lock_state().unindexed[kind as usize]);
+            if !entries.is_empty() {
+                self.write_segment(kind, entries)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_segment(&self, kind: BlobKind, mut entries: Vec<IndexEntry>) -> Result<()> {
+        let (name, bytes) =
+            encode_segment(self.repository.keys(), self.repository.id(), layout::index_kind(kind), &mut entries)?;
+        let length = bytes.len() as u64;
+        let key = layout::in_folder(layout::index_folder(kind), name)?;
+        self.repository.store().put(&key, bytes).map_err(EngineError::store)?;
+        self.repository.index().insert(kind, &entries);
+        self.lock_state().stored_bytes += length;
+        Ok(())
+    }
+}
+
+fn finish(kind: BlobKind, open: Option<OpenPack>) -> Result<Option<FinishedPack>> {
+    let Some(pack) = open else { return Ok(None) };
+    let name = pack.writer.name();
+    let bytes = pack.writer.finish(&codec::encode(&pack.directory)?)?;
+    Ok(Some(FinishedPack { kind, name, bytes, entries: pack.entries }))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,145 @@
+//! The records themselves.
+
+use larder_sdk::{Container, Time, codec::Record};
+use serde::{Deserialize, Serialize};
+
+use crate::{hash::ObjectName, tree::Root};
+
+/// One set's state at one time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotRecord {
+    /// The set's name.
+    pub set: String,
+    /// The set's run number: 1, 2, 3 … A missing number without a removal record is an error.
+    pub run: u64,
+    /// The snapshot it was built on.
+    pub base: Option<ObjectName>,
+    /// When the run began.
+    pub started: Time,
+    /// When the snapshot was taken.
+    pub finished: Time,
+    /// The machine that took it.
+    pub host: String,
+    /// The program that took it.
+    pub program: String,
+    /// The tree of containers; `None` if there are none.
+    pub root: Option<Root>,
+    /// How it went.
+    pub outcome: SnapshotOutcome,
+    /// What is in it.
+    pub totals: Totals,
+}
+
+impl Record for SnapshotRecord {
+    const KIND: u16 = 7;
+    const VERSION: u16 = 1;
+}
+
+/// How a run went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SnapshotOutcome {
+    /// Everything there was to read was read.
+    Complete,
+    /// Something could not be read: it is owed, or a container stayed as it was.
+    Incomplete,
+}
+
+/// What is in a snapshot, and what the run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Containers.
+    pub containers: u64,
+    /// Items.
+    pub items: u64,
+    /// Items owed.
+    pub owed: u64,
+    /// Items whose streams were read in this run.
+    pub read_items: u64,
+    /// Bytes of streams read in this run.
+    pub read_bytes: u64,
+    /// Items removed in this run.
+    pub deleted: u64,
+    /// Bytes sent to the store in this run, before the snapshot itself.
+    pub stored_bytes: u64,
+}
+
+/// One container in a snapshot's tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContainerRecord {
+    /// The container as discovered.
+    pub container: Container,
+    /// Its tree; `None` if it is empty.
+    pub root: Option<Root>,
+    /// Items in it.
+    pub items: u64,
+    /// Items owed.
+    pub owed: u64,
+    /// When it was last read to its end.
+    pub read: Option<Time>,
+    /// How the last run went here.
+    pub outcome: ContainerOutcome,
+    /// Since when discovery no longer finds it.
+    pub gone_since: Option<Time>,
+    /// Items removed since the last snapshot, for runs that go on from a checkpoint.
+    pub deleted: u64,
+}
+
+impl Record for ContainerRecord {
+    const KIND: u16 = 33;
+    const VERSION: u16 = 1;
+}
+
+/// How a run went in one container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContainerOutcome {
+    /// Read to its end.
+    Done,
+    /// Still being read: only in checkpoints.
+    Unfinished,
+    /// Could not be read to its end, and why. What was read is kept.
+    Failed(String),
+    /// More would have been dropped than `max_loss` allows: the old state was kept. How many items of how many.
+    HeldBack(u64, u64),
+}
+
+/// What a run has reached, durable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointRecord {
+    /// The set's name.
+    pub set: String,
+    /// The run it is part of.
+    pub run: u64,
+    /// The session that wrote it.
+    pub session: ObjectName,
+    /// 1, 2, 3 … within the session.
+    pub number: u64,
+    /// The snapshot that the run builds on.
+    pub base: Option<ObjectName>,
+    /// When it was taken.
+    pub taken: Time,
+    /// The tree of containers so far.
+    pub root: Option<Root>,
+}
+
+impl Record for CheckpointRecord {
+    const KIND: u16 = 9;
+    const VERSION: u16 = 1;
+}
+
+/// A writer's announcement of what it builds on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionRecord {
+    /// The set it writes.
+    pub set: String,
+    /// The machine it runs on.
+    pub host: String,
+    /// When it began.
+    pub started: Time,
+    /// The roots it builds on: of the base snapshot and of the checkpoint it goes on from.
+    pub roots: Vec<Root>,
+}
+
+impl Record for SessionRecord {
+    const KIND: u16 = 8;
+    const VERSION: u16 = 1;
+}
