@@ -3,6 +3,7 @@
 //! A *source* yields items, a *destination* holds objects; both are traits with async methods, and [`export_plugin!`] turns an
 //! implementation into a library that the engine loads. `docs/plugin-guide.md` walks through a whole plugin.
 
+pub mod abi;
 mod bytestring;
 pub mod codec;
 mod destination;
@@ -11,6 +12,7 @@ mod host;
 mod item;
 pub mod limits;
 mod plugin;
+mod runtime;
 mod schema;
 mod secret;
 mod source;

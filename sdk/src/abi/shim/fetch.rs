@@ -1,0 +1,156 @@
+//! Fetching many streams in one call: small contents come back whole, large ones as open bodies.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, StreamExt, stream};
+
+use super::{
+    Object, Objects, answer_with,
+    body::{BodyObject, read_piece},
+    reader::ReaderObject,
+};
+use crate::{
+    Body, Error, Offer, Result,
+    abi::{
+        Answer, FETCH_BYTES_MAX,
+        entry::panicked,
+        messages::{FetchResult, Fetched},
+    },
+    limits::{OPEN_BODIES_MAX, SMALL_BODY_BYTES_MAX},
+};
+
+/// What came of one want.
+enum Outcome {
+    Whole(Pieces),
+    Open(Pieces, Box<dyn Body>),
+    /// Not opened: there was no room.
+    Later(Arc<Offer>, u32),
+}
+
+/// A content's beginning; most small contents are one piece.
+#[derive(Default)]
+struct Pieces {
+    first: Bytes,
+    more: Vec<Bytes>,
+    length: usize,
+}
+
+impl Pieces {
+    fn push(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        if self.first.is_empty() {
+            self.first = piece;
+        } else {
+            self.more.push(piece);
+        }
+    }
+}
+
+/// How much one fetch has gathered, over all its wants.
+#[derive(Default)]
+struct Room {
+    bytes: AtomicUsize,
+    bodies: AtomicUsize,
+}
+
+impl Room {
+    fn is_left(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) < FETCH_BYTES_MAX && self.bodies.load(Ordering::Relaxed) < OPEN_BODIES_MAX
+    }
+}
+
+/// Opens the wanted streams, several at once, and gathers what is small.
+pub(super) fn fetch(reader: &Arc<ReaderObject>, wants: &[(u64, u32)], objects: &Objects) -> Result<Answer> {
+    let room = Room::default();
+    room.bodies.store(reader.bodies_open(), Ordering::Relaxed);
+    let outcomes = reader.stop().run(async {
+        let opened = wants.iter().map(|want| {
+            // A panic is this stream's own error, like any other.
+            AssertUnwindSafe(one(reader, *want, &room))
+                .catch_unwind()
+                .map(|outcome| outcome.unwrap_or_else(|panic| Err(panicked(&*panic))))
+        });
+        Ok(stream::iter(opened).buffered(OPEN_BODIES_MAX).collect::<Vec<_>>().await)
+    })?;
+    pack(reader, outcomes, objects)
+}
+
+async fn one(reader: &ReaderObject, (number, stream): (u64, u32), room: &Room) -> Result<Outcome> {
+    let offer = reader.offer(number)?;
+    if stream as usize >= offer.item.streams.len() {
+        return Err(Error::bug(format!("offer {number} has no stream {stream}")));
+    }
+    if !room.is_left() {
+        return Ok(Outcome::Later(offer, stream));
+    }
+    let mut body = reader.author().open(&offer, stream as usize).await?;
+    let mut pieces = Pieces::default();
+    while pieces.length <= SMALL_BODY_BYTES_MAX {
+        match read_piece(&mut *body).await? {
+            Some(piece) => {
+                room.bytes.fetch_add(piece.len(), Ordering::Relaxed);
+                pieces.push(piece);
+            }
+            None => return Ok(Outcome::Whole(pieces)),
+        }
+    }
+    room.bodies.fetch_add(1, Ordering::Relaxed);
+    Ok(Outcome::Open(pieces, body))
+}
+
+/// Puts all bytes into one payload and the bodies that go on under handles.
+fn pack(reader: &Arc<ReaderObject>, outcomes: Vec<Result<Outcome>>, objects: &Objects) -> Result<Answer> {
+    let mut contents = Vec::with_capacity(outcomes.len());
+    let mut results = Vec::with_capacity(outcomes.len());
+    let keep = |body: BodyObject| {
+        let handle = objects.insert(Object::Body(Arc::new(body)));
+        reader.keep_body(handle);
+        handle
+    };
+    for outcome in outcomes {
+        results.push(match outcome {
+            Ok(Outcome::Whole(pieces)) => {
+                let length = pieces.length as u64;
+                contents.push(pieces);
+                FetchResult::Whole { length }
+            }
+            Ok(Outcome::Open(pieces, body)) => {
+                let length = pieces.length as u64;
+                contents.push(pieces);
+                FetchResult::Open { length, body: keep(BodyObject::open(reader, body)) }
+            }
+            Ok(Outcome::Later(offer, stream)) => {
+                FetchResult::Open { length: 0, body: keep(BodyObject::later(reader, offer, stream)) }
+            }
+            Err(error) => FetchResult::Failed((&error).into()),
+        });
+    }
+    answer_with(&Fetched { results }, join(contents))
+}
+
+fn join(contents: Vec<Pieces>) -> Bytes {
+    let length = contents.iter().map(|pieces| pieces.length).sum();
+    let mut filled = contents.into_iter().filter(|pieces| pieces.length > 0);
+    let Some(first) = filled.next() else {
+        return Bytes::new();
+    };
+    if first.first.len() == length {
+        // A single piece goes over as it is.
+        return first.first;
+    }
+    let mut joined = BytesMut::with_capacity(length);
+    for pieces in std::iter::once(first).chain(filled) {
+        joined.extend_from_slice(&pieces.first);
+        for piece in &pieces.more {
+            joined.extend_from_slice(piece);
+        }
+    }
+    joined.freeze()
+}
