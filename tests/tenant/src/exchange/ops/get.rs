@@ -1,0 +1,32 @@
+//! `GetItem`.
+
+use super::{Context, list};
+use crate::exchange::access::item_not_found;
+use crate::exchange::answer::{Failure, Outcome, response};
+use crate::exchange::ids::EntryId;
+use crate::exchange::render;
+use crate::exchange::shape::Shape;
+use crate::exchange::xml::Element;
+use crate::counters::ContentKind;
+
+/// `GetItem`: each item succeeds or fails alone.
+pub(super) fn items(context: &mut Context<'_>, request: &Element) -> Element {
+    let shape = Shape::read(request.child("ItemShape"));
+    response("GetItem", list(request, "ItemIds").iter().map(|id| one(context, id, shape.clone())))
+}
+
+fn one(context: &Context<'_>, id: &Element, shape: Result<Shape, Failure>) -> Outcome {
+    let shape = shape?;
+    let place = context.caller.item(context.world, context.shared, id)?;
+    let mailbox = context.world.mailbox_of(place.mailbox).ok_or_else(item_not_found)?;
+    let item = mailbox.item(place.item).ok_or_else(item_not_found)?;
+    if let Some(failure) = context.item_fault("GetItem", mailbox, item) {
+        return Err(failure);
+    }
+    let element = render::item(mailbox, item, &shape)?;
+    if let Some(mime) = item.mime.as_ref().filter(|_| shape.mime) {
+        context.shared.counters.fetched(&EntryId::item(mailbox.guid, item.place.number).encode());
+        context.shared.counters.sent(ContentKind::Mime, mime.len());
+    }
+    Ok(vec![Element::messages("Items").with_child(element)])
+}

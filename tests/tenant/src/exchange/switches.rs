@@ -1,0 +1,21 @@
+//! How the server differs from a plain Exchange: switches for tests that need another product's behaviour.
+
+use serde::{Deserialize, Serialize};
+
+/// Behaviour that differs between EWS servers. The default is a plain Exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Switches {
+    /// EWS is served at all; without it every request of a signed-in account is answered 403.
+    pub enabled: bool,
+    /// `ExportItems` and `UploadItems` exist.
+    pub export_items: bool,
+    /// Illegal characters in subjects are written as references (`&#x1;`) rather than left out.
+    pub illegal_references: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self { enabled: true, export_items: true, illegal_references: true }
+    }
+}
