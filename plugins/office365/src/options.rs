@@ -1,0 +1,378 @@
+//! The set's options as a user writes them, and the hosts that follow from them.
+
+mod hosts;
+mod schema;
+
+use larder_sdk::{Error, ErrorKind, Result, Secret, SecretRef};
+use serde::Deserialize;
+
+pub(crate) use hosts::Hosts;
+pub(crate) use schema::schema;
+
+/// Requests an account has on the way at once, per service, unless the config says otherwise.
+const CONCURRENCY_DEFAULT: u32 = 4;
+/// Most requests at once that a config may ask of one account.
+const CONCURRENCY_MAX: u32 = 64;
+/// Letters in an app password as the portal shows it.
+const APP_PASSWORD_LETTERS: usize = 16;
+
+/// The options of a set whose source is `office365`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Options {
+    /// `contoso.onmicrosoft.com`.
+    pub(crate) tenant: String,
+    #[serde(default)]
+    pub(crate) cloud: Cloud,
+    #[serde(default)]
+    pub(crate) admin_url: Option<String>,
+    pub(crate) accounts: Vec<AccountOptions>,
+    /// Left out together with `exchange`: both are read. Left out alone: not read.
+    #[serde(default)]
+    pub(crate) sharepoint: Option<SharePointOptions>,
+    /// See `sharepoint`.
+    #[serde(default)]
+    pub(crate) exchange: Option<ExchangeOptions>,
+    #[serde(default)]
+    pub(crate) endpoints: EndpointOptions,
+}
+
+/// One of Microsoft's clouds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Cloud {
+    #[default]
+    Worldwide,
+    GccHigh,
+    Dod,
+    China,
+}
+
+/// How an account signs in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Authentication {
+    /// Managed sign-in for SharePoint, Basic for Exchange: where an app password goes.
+    #[default]
+    Office365,
+    /// Basic for both.
+    Basic,
+    Adfs,
+    Ntlm,
+    Oauth,
+}
+
+impl Authentication {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Office365 => "office365",
+            Self::Basic => "basic",
+            Self::Adfs => "adfs",
+            Self::Ntlm => "ntlm",
+            Self::Oauth => "oauth",
+        }
+    }
+}
+
+/// A service with limits and sessions of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Service {
+    SharePoint,
+    Exchange,
+}
+
+impl Service {
+    pub(crate) const ALL: [Service; 2] = [Self::SharePoint, Self::Exchange];
+
+    /// The word in configs, paths and messages.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::SharePoint => "sharepoint",
+            Self::Exchange => "exchange",
+        }
+    }
+}
+
+/// One account of the pool.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountOptions {
+    pub(crate) user: String,
+    #[serde(default)]
+    pub(crate) password: Option<SecretRef>,
+    #[serde(default)]
+    pub(crate) authentication: Authentication,
+    #[serde(default = "both_services")]
+    pub(crate) services: Vec<Service>,
+    /// What the app password is called in the portal; shown in messages.
+    #[serde(default)]
+    pub(crate) label: Option<String>,
+    #[serde(default = "concurrency_default")]
+    pub(crate) max_concurrency: u32,
+    // The three below belong to `oauth`, which is refused at start; they are read so that such a config fails for that reason.
+    #[serde(default)]
+    #[expect(dead_code, reason = "read by the schema; used once OAuth signs in")]
+    pub(crate) client_id: Option<String>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "read by the schema; used once OAuth signs in")]
+    pub(crate) client_secret: Option<SecretRef>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "read by the schema; used once OAuth signs in")]
+    pub(crate) certificate: Option<SecretRef>,
+}
+
+fn both_services() -> Vec<Service> {
+    Service::ALL.to_vec()
+}
+
+fn concurrency_default() -> u32 {
+    CONCURRENCY_DEFAULT
+}
+
+/// What of SharePoint is read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SharePointOptions {
+    /// Globs on the server-relative URL.
+    #[serde(default = "everything")]
+    pub(crate) sites: Vec<String>,
+    #[serde(default)]
+    pub(crate) exclude: Vec<String>,
+    #[serde(default)]
+    pub(crate) versions: Versions,
+    #[serde(default = "yes")]
+    pub(crate) permissions: bool,
+}
+
+impl Default for SharePointOptions {
+    fn default() -> Self {
+        Self { sites: everything(), exclude: Vec::new(), versions: Versions::default(), permissions: true }
+    }
+}
+
+/// How many versions of a file are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Versions {
+    #[default]
+    All,
+    Latest,
+    Count(u32),
+}
+
+impl<'de> Deserialize<'de> for Versions {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Word(String),
+            Count(u32),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Word(word) if word == "all" => Ok(Self::All),
+            Written::Word(word) if word == "latest" => Ok(Self::Latest),
+            Written::Count(count) if count > 0 => Ok(Self::Count(count)),
+            _ => Err(serde::de::Error::custom("versions is \"all\", \"latest\" or a number from 1")),
+        }
+    }
+}
+
+/// What of Exchange is read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExchangeOptions {
+    /// Addresses or globs.
+    #[serde(default)]
+    pub(crate) mailboxes: Vec<String>,
+    /// A file of addresses, one a line.
+    #[serde(default)]
+    pub(crate) mailbox_list: Option<String>,
+    #[serde(default)]
+    pub(crate) access: Access,
+    #[serde(default = "yes")]
+    pub(crate) archive: bool,
+    #[serde(default = "yes")]
+    pub(crate) public_folders: bool,
+    #[serde(default = "yes")]
+    pub(crate) recoverable_items: bool,
+}
+
+impl Default for ExchangeOptions {
+    fn default() -> Self {
+        Self {
+            mailboxes: Vec::new(),
+            mailbox_list: None,
+            access: Access::default(),
+            archive: true,
+            public_folders: true,
+            recoverable_items: true,
+        }
+    }
+}
+
+/// By what right another person's mailbox is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Access {
+    #[default]
+    Impersonation,
+    Delegate,
+    /// Only each account's own mailbox.
+    Own,
+}
+
+/// Hosts that differ from Microsoft's.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EndpointOptions {
+    #[serde(default)]
+    pub(crate) login: Option<String>,
+    #[serde(default)]
+    pub(crate) sharepoint: Option<String>,
+    #[serde(default)]
+    pub(crate) my: Option<String>,
+    #[serde(default)]
+    pub(crate) admin: Option<String>,
+    #[serde(default)]
+    pub(crate) exchange: Option<String>,
+    #[serde(default)]
+    pub(crate) graph: Option<String>,
+}
+
+fn everything() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Options {
+    /// Reads and checks the options. Every error is of kind `Configuration` or `Unsupported` and names the key.
+    pub(crate) fn parse(json: &str) -> Result<Self> {
+        let mut options: Self = serde_json::from_str(json)
+            .map_err(|error| configuration(format!("the options of office365 cannot be used: {error}")))?;
+        if options.sharepoint.is_none() && options.exchange.is_none() {
+            options.sharepoint = Some(SharePointOptions::default());
+            options.exchange = Some(ExchangeOptions::default());
+        }
+        options.check()?;
+        Ok(options)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.accounts.is_empty() {
+            return Err(configuration("accounts is empty: at least one account must sign in"));
+        }
+        for account in &self.accounts {
+            account.check()?;
+        }
+        let twice = self.accounts.iter().enumerate().find(|(at, account)| {
+            self.accounts[..*at].iter().any(|other| other.user.eq_ignore_ascii_case(&account.user))
+        });
+        if let Some((_, account)) = twice {
+            return Err(configuration(format!("accounts names {} twice", account.user)));
+        }
+        for service in Service::ALL.into_iter().filter(|service| self.reads(*service)) {
+            if !self.accounts.iter().any(|account| account.services.contains(&service)) {
+                return Err(configuration(format!("no account has {:?} in its services", service.as_str())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the set reads a service at all.
+    pub(crate) fn reads(&self, service: Service) -> bool {
+        match service {
+            Service::SharePoint => self.sharepoint.is_some(),
+            Service::Exchange => self.exchange.is_some(),
+        }
+    }
+}
+
+impl AccountOptions {
+    fn check(&self) -> Result<()> {
+        let user = &self.user;
+        if matches!(self.authentication, Authentication::Adfs | Authentication::Ntlm | Authentication::Oauth)
+        {
+            let word = self.authentication.as_str();
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("account {user}: authentication {word:?} is not built yet; \"office365\" and \"basic\" are"),
+            )
+            .with_code("authentication-unsupported"));
+        }
+        if user.trim().is_empty() {
+            return Err(configuration("an account has an empty user"));
+        }
+        if self.password.is_none() {
+            return Err(configuration(format!("account {user}: password is missing")));
+        }
+        if self.services.is_empty() {
+            return Err(configuration(format!("account {user}: services is empty")));
+        }
+        if !(1..=CONCURRENCY_MAX).contains(&self.max_concurrency) {
+            return Err(configuration(format!(
+                "account {user}: max_concurrency is {}, must be 1 to {CONCURRENCY_MAX}",
+                self.max_concurrency
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A password as it was meant: without white space around it, and without the blanks that some portals show inside
+/// an app password. Blanks inside any other password stay.
+pub(crate) fn clean_password(secret: &Secret) -> Secret {
+    let text = secret.expose().trim();
+    let letters: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let app_password = letters.len() == APP_PASSWORD_LETTERS
+        && letters.bytes().all(|byte| byte.is_ascii_lowercase())
+        && text.split_whitespace().all(|group| group.len() == 4 || group.len() == APP_PASSWORD_LETTERS);
+    Secret::new(if app_password { letters } else { text.to_owned() })
+}
+
+fn configuration(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(extra: &str) -> Result<Options> {
+        Options::parse(&format!(
+            r#"{{"tenant":"contoso.onmicrosoft.com","accounts":[{{"user":"a@b.c","password":{{"env":"P"}}{extra}}}]}}"#
+        ))
+    }
+
+    #[test]
+    fn both_services_are_read_unless_one_is_named() {
+        let options = parse("").unwrap();
+        assert!(options.reads(Service::SharePoint) && options.reads(Service::Exchange));
+        let options = Options::parse(
+            r#"{"tenant":"t","accounts":[{"user":"a","password":{"file":"/p"}}],"sharepoint":{"versions":3}}"#,
+        )
+        .unwrap();
+        assert!(options.reads(Service::SharePoint) && !options.reads(Service::Exchange));
+        assert_eq!(options.sharepoint.unwrap().versions, Versions::Count(3));
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused_in_plain_words() {
+        let error = parse(r#","authentication":"oauth","client_id":"x""#).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains("a@b.c") && error.message().contains("oauth"));
+        assert_eq!(parse(r#","max_concurrency":0"#).unwrap_err().kind(), ErrorKind::Configuration);
+        assert_eq!(parse(r#","pasword":"x""#).unwrap_err().kind(), ErrorKind::Configuration);
+    }
+
+    #[test]
+    fn blanks_go_from_app_passwords_only() {
+        let clean = |text: &str| clean_password(&Secret::new(text)).expose().to_owned();
+        assert_eq!(clean(" abcd efgh ijkl mnop \n"), "abcdefghijklmnop");
+        assert_eq!(clean("abcdefghijklmnop"), "abcdefghijklmnop");
+        assert_eq!(clean("correct horse bat"), "correct horse bat");
+        assert_eq!(clean(" two words "), "two words");
+    }
+}
