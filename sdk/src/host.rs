@@ -84,6 +84,11 @@ impl ReaderHost {
     pub fn new(services: impl ReaderServices) -> Self {
         Self(Arc::new(services))
     }
+    /// The services themselves, for hosts that pass them on.
+    #[doc(hidden)]
+    pub fn services(&self) -> Arc<dyn ReaderServices> {
+        Arc::clone(&self.0)
+    }
     /// The scopes that have a cursor.
     pub async fn scopes(&self) -> Result<Vec<ScopeId>> {
         self.aside(|services| services.scopes()).await

@@ -1,0 +1,8 @@
+//! The plugins that are part of this program, one cargo feature each. The only file that names them.
+
+use larder_sdk::abi::PluginTable;
+
+/// The tables of the linked plugins.
+pub(super) fn tables() -> Vec<&'static PluginTable> {
+    vec![]
+}

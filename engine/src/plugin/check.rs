@@ -1,0 +1,126 @@
+//! Whether what a plugin says keeps the model's rules. Lengths of ids and tags are checked where they are decoded.
+
+use std::collections::HashSet;
+
+use larder_sdk::{
+    Container, Error, ErrorKind, Event, Item, ItemId, Kind, Name, PluginInfo, Result, Time, limits::STREAMS_MAX,
+};
+
+/// Longest kind in bytes.
+const KIND_BYTES_MAX: usize = 64;
+/// Longest stream name in bytes.
+const STREAM_NAME_BYTES_MAX: usize = 4096;
+/// Longest media type in bytes.
+const MEDIA_BYTES_MAX: usize = 256;
+/// Most parts of a container's path.
+const PATH_PARTS_MAX: usize = 16;
+/// Longest plugin name in bytes.
+const PLUGIN_NAME_BYTES_MAX: usize = 64;
+
+/// A plugin's description of itself.
+pub(super) fn info(info: &PluginInfo) -> Result<()> {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let name = info.name.as_str();
+    if name.is_empty() || name.len() > PLUGIN_NAME_BYTES_MAX || !name.bytes().all(letter) {
+        return Err(broken(format!("`{}` is no plugin name", name.escape_debug())));
+    }
+    Ok(())
+}
+
+/// A container of a discovery.
+pub(super) fn container(container: &Container) -> Result<()> {
+    let what = || format!("container \"{}\"", container.id.display());
+    if container.id.is_empty() {
+        return Err(broken(format!("container \"{}\" has an empty id", container.title.escape_debug())));
+    }
+    if container.path.is_empty() || container.path.len() > PATH_PARTS_MAX {
+        return Err(broken(format!("{}: a path of {} parts", what(), container.path.len())));
+    }
+    for part in &container.path {
+        name(part).map_err(|error| error.context(what()))?;
+    }
+    kind(&container.kind).map_err(|error| error.context(what()))
+}
+
+/// An offered item.
+pub(super) fn item(item: &Item) -> Result<()> {
+    check_item(item).map_err(|error| error.context(format_args!("item \"{}\"", item.id.display())))
+}
+
+fn check_item(item: &Item) -> Result<()> {
+    id(&item.id)?;
+    name(&item.name)?;
+    kind(&item.kind)?;
+    if item.parent == item.id {
+        return Err(broken("it is its own parent"));
+    }
+    if let Some(modified) = &item.modified {
+        time(modified)?;
+    }
+    streams(item)
+}
+
+/// An event that is no offer. Names that are not known may be empty.
+pub(super) fn event(event: &Event) -> Result<()> {
+    match event {
+        Event::Deleted(deleted) => id(deleted),
+        Event::Unread(unread) => id(&unread.id).and_then(|()| name_if_known(&unread.name)),
+        Event::Skipped { id: skipped, name, .. } => id(skipped).and_then(|()| name_if_known(name)),
+        _ => Ok(()),
+    }
+}
+
+fn id(id: &ItemId) -> Result<()> {
+    if id.is_empty() { Err(broken("an item has an empty id")) } else { Ok(()) }
+}
+
+fn name_if_known(known: &Name) -> Result<()> {
+    if known.is_empty() { Ok(()) } else { name(known) }
+}
+
+fn name(name: &Name) -> Result<()> {
+    let bytes = name.as_bytes();
+    if matches!(bytes, b"" | b"." | b"..") || bytes.contains(&b'/') || bytes.contains(&0) {
+        return Err(broken(format!("\"{}\" is no name", name.display().escape_debug())));
+    }
+    Ok(())
+}
+
+fn kind(kind: &Kind) -> Result<()> {
+    let word = kind.as_str();
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if word.is_empty() || word.len() > KIND_BYTES_MAX || !word.bytes().all(letter) {
+        return Err(broken(format!("\"{}\" is no kind", word.escape_debug())));
+    }
+    Ok(())
+}
+
+fn time(time: &Time) -> Result<()> {
+    if time.nanos >= 1_000_000_000 { Err(broken(format!("{} nanoseconds in a time", time.nanos))) } else { Ok(()) }
+}
+
+fn streams(item: &Item) -> Result<()> {
+    if item.streams.len() > STREAMS_MAX {
+        return Err(broken(format!("{} streams, at most {STREAMS_MAX} are allowed", item.streams.len())));
+    }
+    for stream in &item.streams {
+        let name = &stream.name;
+        if name.is_empty() || name.len() > STREAM_NAME_BYTES_MAX || name.contains('\0') {
+            return Err(broken(format!("\"{}\" is no stream name", name.escape_debug())));
+        }
+        if stream.media.len() > MEDIA_BYTES_MAX {
+            return Err(broken(format!("stream \"{name}\": a media type of {} bytes", stream.media.len())));
+        }
+    }
+    if item.streams.len() > 1 {
+        let mut seen = HashSet::with_capacity(item.streams.len());
+        if let Some(twice) = item.streams.iter().find(|stream| !seen.insert(stream.name.as_str())) {
+            return Err(broken(format!("two streams are called \"{}\"", twice.name)));
+        }
+    }
+    Ok(())
+}
+
+fn broken(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::CorruptItem, message)
+}
