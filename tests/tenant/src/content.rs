@@ -1,7 +1,13 @@
 //! Deterministic content: numbers, names, words and file bodies, all from a seed. A body is made as it is sent, at
 //! any offset, so its size costs no memory.
 
+mod body;
+mod names;
+
 use serde::{Deserialize, Serialize};
+
+pub use body::{BodyError, BodyKind, BodyWriter, FileBody};
+pub use names::{file_name, sentence, word};
 
 /// How much a generated tenant holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

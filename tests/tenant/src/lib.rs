@@ -24,5 +24,6 @@ mod login;
 pub mod shared;
 pub mod sharepoint;
 mod tenant;
+mod xml;
 
 pub use tenant::{Endpoints, Tenant, TenantError, TenantOptions};

@@ -5,16 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::account::{Account, Accounts};
-use crate::content::{Rng, Size};
+use crate::account::{Account, Accounts, DOMAIN, PEOPLE};
+use crate::content::{BodyError, Rng, Size};
 use crate::counters::CounterSnapshot;
-use crate::exchange;
 use crate::fault::Faults;
 use crate::gate::{Service, Throttle};
+use crate::login::{self, Tokens};
 use crate::shared::Shared;
+use crate::sharepoint::{Origins, SharePoint, Switches};
+use crate::{control, exchange};
 
 /// What kind of tenant to start.
 #[derive(Clone, Debug)]
@@ -71,39 +74,38 @@ pub enum TenantError {
     Listen(#[from] std::io::Error),
 }
 
+/// Everything behind the ports; the control port drives it too.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sharepoint: Arc<SharePoint>,
+    pub(crate) exchange: Arc<Mutex<exchange::World>>,
+}
+
 /// A running tenant; stops when dropped.
 #[derive(Debug)]
 pub struct Tenant {
     endpoints: Endpoints,
-    shared: Arc<Shared>,
-    exchange: Arc<Mutex<exchange::World>>,
+    parts: Arc<Parts>,
     servers: Vec<JoinHandle<()>>,
 }
 
 impl Tenant {
     /// Generates the content and serves it on free ports of 127.0.0.1.
     pub async fn start(options: TenantOptions) -> Result<Self, TenantError> {
-        let accounts = Accounts::new((1..=options.accounts).map(Account::backup));
-        let shared = Arc::new(Shared::new(accounts, options.seed));
-        for service in [Service::SharePoint, Service::Exchange] {
-            shared.gate.set_throttle(None, service, options.throttle);
-        }
-        let mut mail = exchange::World::generate(options.seed, options.size);
-        if let Some(bytes) = options.big_message_bytes {
-            mail.add_big_message(bytes);
-        }
-        let mail = Arc::new(Mutex::new(mail));
-        let mut servers = Vec::new();
-        let exchange = serve(exchange::router(Arc::clone(&shared), Arc::clone(&mail)), &mut servers).await?;
-        let endpoints = Endpoints {
-            login: String::new(),
-            sharepoint: String::new(),
-            my: String::new(),
-            admin: String::new(),
-            exchange: base(exchange),
-            control: String::new(),
-        };
-        Ok(Self { endpoints, shared, exchange: mail, servers })
+        let parts = Arc::new(Parts::generate(&options));
+        let tokens = Arc::clone(parts.sharepoint.tokens());
+        let mut servers = Servers::default();
+        let login = servers.add(login::router(Arc::clone(&parts.shared), tokens)).await?;
+        let [main, my, admin] = parts.sharepoint.routers();
+        let (sharepoint, my, admin) =
+            (servers.add(main).await?, servers.add(my).await?, servers.add(admin).await?);
+        let mail = exchange::router(Arc::clone(&parts.shared), Arc::clone(&parts.exchange));
+        let exchange = servers.add(mail).await?;
+        let control = servers.add(control::router(Arc::clone(&parts))).await?;
+        parts.sharepoint.set_origins(Origins { main: sharepoint.clone(), my: my.clone() });
+        let endpoints = Endpoints { login, sharepoint, my, admin, exchange, control };
+        Ok(Self { endpoints, parts, servers: servers.running })
     }
 
     /// Where the services listen.
@@ -111,30 +113,55 @@ impl Tenant {
         &self.endpoints
     }
 
+    /// Endpoints, accounts with passwords, and mailboxes, for clients in other processes.
+    pub fn describe(&self) -> Value {
+        let account = |account: Account| json!({"user": account.user, "app_password": account.app_password, "password": account.password});
+        let accounts: Vec<Value> = self.parts.shared.accounts.all().into_iter().map(account).collect();
+        let mut line = json!(self.endpoints);
+        line["accounts"] = json!(accounts);
+        line["mailboxes"] = PEOPLE.iter().map(|(local, _)| format!("{local}@{DOMAIN}")).collect();
+        line
+    }
+
     /// The accounts, gate, faults, counters and clock.
     pub fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+        &self.parts.shared
     }
 
     /// The rules of what goes wrong.
     pub fn faults(&self) -> &Faults {
-        &self.shared.faults
+        &self.parts.shared.faults
     }
 
     /// All counts so far.
     pub fn counters(&self) -> CounterSnapshot {
-        self.shared.counters.snapshot()
+        self.parts.shared.counters.snapshot()
     }
 
-    /// Changes `count` things per service at random.
+    /// Makes `count` random changes, half of them in SharePoint, half in Exchange.
     pub fn change(&self, seed: u64, count: usize) {
-        let mut rng = Rng::new(seed);
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).change(&mut rng, count);
+        self.parts.change(seed, count, None);
     }
 
-    /// What a right backup of the tenant holds now, one JSON object per item.
-    pub fn manifest(&self) -> Vec<serde_json::Value> {
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).manifest_lines()
+    /// The Exchange world, for switches and looks inside.
+    pub fn exchange(&self) -> &Arc<Mutex<exchange::World>> {
+        &self.parts.exchange
+    }
+
+    /// Changes how SharePoint behaves.
+    pub fn set_sharepoint_switches(&self, switches: Switches) {
+        self.parts.sharepoint.set_switches(switches);
+    }
+
+    /// Deletes an account's app password: its sessions die, its sign-ins fail. False if there is no such account.
+    pub fn revoke(&self, user: &str) -> bool {
+        self.parts.revoke(user)
+    }
+
+    /// What a right backup of the tenant holds now, one JSON object per item. Reads every byte once and blocks
+    /// meanwhile.
+    pub fn manifest(&self) -> Result<Vec<Value>, BodyError> {
+        self.parts.manifest()
     }
 }
 
@@ -146,16 +173,61 @@ impl Drop for Tenant {
     }
 }
 
-fn base(address: SocketAddr) -> String {
-    format!("http://{address}")
+impl Parts {
+    fn generate(options: &TenantOptions) -> Self {
+        let accounts = Accounts::new((1..=options.accounts).map(Account::backup));
+        let shared = Arc::new(Shared::new(accounts, options.seed));
+        for service in [Service::SharePoint, Service::Exchange] {
+            shared.gate.set_throttle(None, service, options.throttle);
+        }
+        let tokens = Arc::new(Tokens::new(options.seed));
+        let sharepoint = SharePoint::new(options, Arc::clone(&shared), tokens);
+        let mut mail = exchange::World::generate(options.seed, options.size);
+        if let Some(bytes) = options.big_message_bytes {
+            mail.add_big_message(bytes);
+        }
+        Self { shared, sharepoint, exchange: Arc::new(Mutex::new(mail)) }
+    }
+
+    /// Makes `count` random changes in one service, or half and half in both.
+    pub(crate) fn change(&self, seed: u64, count: usize, service: Option<Service>) {
+        let rng = Rng::new(seed);
+        let (files, mail) = match service {
+            Some(Service::SharePoint) => (count, 0),
+            Some(Service::Exchange) => (0, count),
+            _ => (count - count / 2, count / 2),
+        };
+        self.sharepoint.change(&mut rng.fork("sharepoint"), files);
+        let mut world = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        world.change(&mut rng.fork("exchange"), mail);
+    }
+
+    pub(crate) fn revoke(&self, user: &str) -> bool {
+        self.sharepoint.forget_sessions(Some(user));
+        self.shared.accounts.update(user, |account| account.state = crate::account::AccountState::Revoked)
+    }
+
+    pub(crate) fn manifest(&self) -> Result<Vec<Value>, BodyError> {
+        let mut lines = self.sharepoint.manifest()?;
+        lines.extend(self.exchange.lock().unwrap_or_else(PoisonError::into_inner).manifest_lines());
+        Ok(lines)
+    }
 }
 
-async fn serve(router: Router, servers: &mut Vec<JoinHandle<()>>) -> Result<SocketAddr, TenantError> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let address = listener.local_addr()?;
-    servers.push(tokio::spawn(async move {
-        // Ends only by abort; an error here means the runtime is going down.
-        let _ = axum::serve(listener, router).await;
-    }));
-    Ok(address)
+#[derive(Default)]
+struct Servers {
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Servers {
+    /// Serves on a free port and returns its base address.
+    async fn add(&mut self, router: Router) -> Result<String, TenantError> {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let address = listener.local_addr()?;
+        self.running.push(tokio::spawn(async move {
+            // Ends only by abort; an error here means the runtime is going down.
+            let _ = axum::serve(listener, router).await;
+        }));
+        Ok(format!("http://{address}"))
+    }
 }

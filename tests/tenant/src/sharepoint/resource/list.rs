@@ -1,0 +1,162 @@
+//! Lists, their columns, content types and views.
+
+use serde_json::json;
+
+use super::viewer::Viewer;
+use crate::clock::iso_seconds;
+use crate::sharepoint::error::ApiError;
+use crate::sharepoint::model::{Guid, List, Scope, World};
+use crate::sharepoint::odata::Entity;
+
+/// Content types of a list, by position: id stem, name.
+const LIST_TYPES: [(&str, &str); 2] = [("0x01", "Item"), ("0x0120", "Folder")];
+const LIBRARY_TYPES: [(&str, &str); 2] = [("0x0101", "Document"), ("0x0120", "Folder")];
+
+fn list_of<'a>(world: &'a World, id: &Guid) -> Result<&'a List, ApiError> {
+    world.lists.get(id).ok_or_else(|| ApiError::list_missing(id.as_str()))
+}
+
+fn address(id: &Guid) -> String {
+    format!("Web/Lists(guid'{id}')")
+}
+
+/// The id of a content type in a list: the stem and the list's own part.
+pub(super) fn content_type_id(list: &List, folder: bool) -> String {
+    let types = content_types(list);
+    format!("{}00{}", types[usize::from(folder)].0, list.id.as_str().replace('-', "").to_uppercase())
+}
+
+pub(super) fn content_types(list: &List) -> [(&'static str, &'static str); 2] {
+    if list.is_library() { LIBRARY_TYPES } else { LIST_TYPES }
+}
+
+pub(super) fn list(world: &World, viewer: &Viewer, id: &Guid) -> Result<Entity, ApiError> {
+    let list = list_of(world, id)?;
+    let library = list.is_library();
+    let token = world.log.current(Scope::List(id.clone()), viewer.now);
+    let entity = Entity::new("SP.List", address(id))
+        .with("AllowContentTypes", true)
+        .with("BaseTemplate", list.template.number())
+        .with("BaseType", u32::from(library))
+        .with("ContentTypesEnabled", false)
+        .with("Created", iso_seconds(list.created))
+        .with_complex("CurrentChangeToken", "SP.ChangeToken", vec![("StringValue", json!(token.text()))])
+        .with("Description", list.description.as_str())
+        .with("DraftVersionVisibility", 0)
+        .with("EnableAttachments", !library)
+        .with("EnableFolderCreation", true)
+        .with("EnableMinorVersions", false)
+        .with("EnableModeration", false)
+        .with("EnableVersioning", true)
+        .with("EntityTypeName", list.entity_name())
+        .with("ForceCheckout", false)
+        .with("Hidden", list.hidden)
+        .with("Id", id.as_str())
+        .with("IrmEnabled", false)
+        .with("IsApplicationList", false)
+        .with("IsCatalog", false)
+        .with("IsPrivate", false)
+        .with("IsSystemList", list.hidden)
+        .with("ItemCount", list.items.len())
+        .with("LastItemDeletedDate", iso_seconds(list.created))
+        .with("LastItemModifiedDate", iso_seconds(list.modified))
+        .with("LastItemUserModifiedDate", iso_seconds(list.modified))
+        .with("ListItemEntityTypeFullName", list.item_type())
+        .with("MajorVersionLimit", 500)
+        .with("MajorWithMinorVersionsLimit", 0)
+        .with("NoCrawl", false)
+        .with_path(
+            "ParentWebPath",
+            &world.webs.get(&list.web).map_or_else(String::new, |web| web.path.clone()),
+        )
+        .with("ParentWebUrl", world.webs.get(&list.web).map_or("", |web| web.path.as_str()))
+        .with("TemplateFeatureId", "00bfea71-de22-43b2-a848-c05709900100")
+        .with("Title", list.title.as_str())
+        .with_extra("HasUniqueRoleAssignments", false)
+        .with_extra("SchemaXml", schema(list))
+        .with_links(&[
+            "ContentTypes",
+            "DefaultView",
+            "Fields",
+            "Items",
+            "ParentWeb",
+            "RoleAssignments",
+            "RootFolder",
+            "Views",
+        ]);
+    Ok(entity)
+}
+
+fn schema(list: &List) -> String {
+    let fields: String = list.fields.iter().map(crate::sharepoint::model::Field::schema_xml).collect();
+    format!(
+        "<List ID=\"{{{}}}\" Title=\"{}\" ServerTemplate=\"{}\"><Fields>{fields}</Fields></List>",
+        list.id,
+        crate::xml::escape(&list.title),
+        list.template.number(),
+    )
+}
+
+pub(super) fn field(world: &World, list: &Guid, id: &Guid) -> Result<Entity, ApiError> {
+    let list = list_of(world, list)?;
+    let field =
+        list.fields.iter().find(|field| field.id == *id).ok_or_else(|| ApiError::no_field(id.as_str()))?;
+    let kind = match field.kind.name() {
+        "ContentTypeId" | "Counter" | "Attachments" | "File" => "SP.Field".to_string(),
+        name => format!("SP.Field{name}"),
+    };
+    Ok(Entity::new(kind, format!("{}/Fields(guid'{id}')", address(&list.id)))
+        .with("CanBeDeleted", !field.base)
+        .with("EntityPropertyName", rest_property(&field.name))
+        .with("FieldTypeKind", field.kind.number())
+        .with("FromBaseType", field.base)
+        .with("Hidden", field.hidden)
+        .with("Id", id.as_str())
+        .with("Indexed", false)
+        .with("InternalName", field.name.as_str())
+        .with("ReadOnlyField", field.read_only)
+        .with("Required", false)
+        .with("SchemaXml", field.schema_xml())
+        .with("Scope", list.root.as_str())
+        .with("Sealed", false)
+        .with("StaticName", field.name.as_str())
+        .with("Title", field.title.as_str())
+        .with("TypeAsString", field.kind.name()))
+}
+
+/// Names that begin with an underscore get a prefix in REST.
+pub(super) fn rest_property(name: &str) -> String {
+    if name.starts_with('_') { format!("OData_{name}") } else { name.to_string() }
+}
+
+pub(super) fn content_type(world: &World, list: &Guid, number: usize) -> Result<Entity, ApiError> {
+    let list = list_of(world, list)?;
+    let (_, name) = content_types(list).get(number).copied().ok_or_else(ApiError::item_missing)?;
+    let id = content_type_id(list, number == 1);
+    Ok(Entity::new("SP.ContentType", format!("{}/ContentTypes('{id}')", address(&list.id)))
+        .with("Description", "")
+        .with("Group", "List Content Types")
+        .with("Hidden", false)
+        .with_complex("Id", "SP.ContentTypeId", vec![("StringValue", json!(id))])
+        .with("Name", name)
+        .with("ReadOnly", false)
+        .with("SchemaXml", format!("<ContentType ID=\"{id}\" Name=\"{name}\"/>"))
+        .with("Sealed", false)
+        .with("StringId", id.as_str()))
+}
+
+pub(super) fn view(world: &World, list: &Guid) -> Result<Entity, ApiError> {
+    let list = list_of(world, list)?;
+    // One view per list, with the root folder's id for its own: no two lists share it.
+    let id = &list.root_unique_id;
+    Ok(Entity::new("SP.View", format!("{}/Views(guid'{id}')", address(&list.id)))
+        .with("DefaultView", true)
+        .with("Hidden", false)
+        .with("Id", id.as_str())
+        .with("ListViewXml", "<View Scope=\"\"><RowLimit Paged=\"TRUE\">30</RowLimit></View>")
+        .with("PersonalView", false)
+        .with("RowLimit", 30)
+        .with("Title", if list.is_library() { "All Documents" } else { "All Items" })
+        .with("ViewQuery", "<OrderBy><FieldRef Name=\"FileLeafRef\" /></OrderBy>")
+        .with("ViewType", "HTML"))
+}
