@@ -26,6 +26,8 @@ use crate::{options::Options, source::FilesSource};
 /// The plugin. Its name in a config file is `files`.
 pub struct FilesPlugin;
 
+larder_sdk::export_plugin!(FilesPlugin);
+
 impl Plugin for FilesPlugin {
     fn info(&self) -> PluginInfo {
         PluginInfo::new("files", env!("CARGO_PKG_VERSION"), "Directories and files of this machine")

@@ -53,7 +53,7 @@ fn a_file_that_cannot_be_opened_is_denied_when_opened() {
     without_rights(|| {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("file"), b"x").unwrap();
-        fs::set_permissions(home.path().join("file"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(home.path().join("file"), fs::Permissions::from_mode(0o000)).unwrap();
         block_on(async {
             let (_, reader) = open(&options(home.path(), ""), Engine::default()).await;
             let events = events(&*reader).await;
@@ -72,7 +72,7 @@ fn what_is_owed_is_told_first() {
         fs::write(home.path().join("back"), b"").unwrap();
         fs::write(home.path().join("out.tmp"), b"").unwrap();
         fs::create_dir(home.path().join("shut")).unwrap();
-        fs::set_permissions(home.path().join("shut"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(home.path().join("shut"), fs::Permissions::from_mode(0o000)).unwrap();
         let owed = |id: &str| Owed {
             id: ItemId::from(id.replace('/', "\0")),
             parent: ItemId::default(),
@@ -107,7 +107,7 @@ fn a_root_that_cannot_be_listed_is_an_error_of_its_container() {
         let home = tempfile::tempdir().unwrap();
         let root = home.path().join("root");
         fs::create_dir(&root).unwrap();
-        fs::set_permissions(&root, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o000)).unwrap();
         block_on(async {
             let source = source(&options(&root, ""));
             let container = source.discover().await.unwrap().containers.remove(0);
