@@ -18,3 +18,5 @@ pub mod repository;
 pub mod snapshot;
 pub mod store;
 pub mod pipeline;
+pub mod browse;
+pub mod maintenance;

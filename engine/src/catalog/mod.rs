@@ -9,4 +9,4 @@ pub use key::{
     CHILD, OWED, SCOPE, child_key, child_prefix, cursor_key, listing_key, owed_key, parse_child, parse_owed, parse_scope,
     where_key,
 };
-pub use record::{ListingRecord, OwedRecord, Seen};
+pub use record::{CursorRecord, ListingRecord, OwedRecord, Seen};

@@ -1,6 +1,6 @@
 //! Debts and listings under way.
 
-use larder_sdk::{ItemId, Name, ScopeId, Time, codec::Record};
+use larder_sdk::{Cursor, ItemId, Name, ScopeId, Time, codec::Record};
 use serde::{Deserialize, Serialize};
 
 use crate::tree::Root;
@@ -24,6 +24,15 @@ pub struct OwedRecord {
 
 impl Record for OwedRecord {
     const KIND: u16 = 31;
+    const VERSION: u16 = 1;
+}
+
+/// A scope's cursor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorRecord(pub Cursor);
+
+impl Record for CursorRecord {
+    const KIND: u16 = 34;
     const VERSION: u16 = 1;
 }
 

@@ -92,6 +92,18 @@ impl Index {
         }
     }
 
+    /// Shows every stored blob, in no order. The index is locked meanwhile.
+    pub fn each(&self, mut show: impl FnMut(ShortId, Location)) {
+        let inner = self.read();
+        for (id, known) in &inner.blobs {
+            if let Known::Stored { kind, pack, frame, offset, bytes } = *known
+                && let Some(pack) = inner.packs.get(pack as usize)
+            {
+                show(*id, Location { kind, pack: *pack, frame, offset, bytes });
+            }
+        }
+    }
+
     /// How many blobs are known.
     pub fn len(&self) -> usize {
         self.read().blobs.len()

@@ -12,5 +12,5 @@ pub use blobs::BlobReader;
 pub use create::{CreateOptions, create};
 pub use local::LocalState;
 pub use nodes::Nodes;
-pub use objects::{ConfigRecord, DRAFT, Repository};
+pub use objects::{ConfigRecord, DRAFT, Repository, check_control_objects};
 pub use saver::{FrameSlot, Saver};

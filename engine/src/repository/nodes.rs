@@ -22,32 +22,63 @@ use crate::{
 /// Most decoded nodes kept.
 const NODES_MAX: usize = 1024;
 
+/// What a node takes in memory, about, in bytes.
+const NODE_BYTES_ABOUT: usize = 32 << 10;
+
 /// A value stands in the tree itself, or in a blob of its own.
 const INLINE: u8 = 0;
 const IN_BLOB: u8 = 1;
 
+/// What becomes of a saved blob.
+enum Writer {
+    None,
+    Memory,
+    Saver(Arc<Saver>, FrameSlot),
+}
+
 /// Loads nodes, and saves them if it was made with a saver.
 pub struct Nodes {
     reader: Arc<BlobReader>,
-    writer: Option<(Arc<Saver>, FrameSlot)>,
+    writer: Writer,
     cache: Mutex<NodeCache>,
 }
 
 impl Nodes {
     /// For reading only.
     pub fn read_only(reader: Arc<BlobReader>) -> Self {
-        Self { reader, writer: None, cache: Mutex::default() }
+        Self { reader, writer: Writer::None, cache: Mutex::default() }
+    }
+
+    /// For editing in memory alone: what is saved is gone with it. For dry runs.
+    pub fn in_memory(reader: Arc<BlobReader>) -> Self {
+        Self { writer: Writer::Memory, ..Self::read_only(reader) }
     }
 
     /// For reading and editing.
     pub fn writable(reader: Arc<BlobReader>, saver: Arc<Saver>) -> Self {
         let slot = saver.slot(BlobKind::Tree);
-        Self { reader, writer: Some((saver, slot)), cache: Mutex::default() }
+        Self { reader, writer: Writer::Saver(saver, slot), cache: Mutex::default() }
     }
 
-    /// Forgets that nodes were saved but not yet durable: call it after a flush.
-    pub fn flushed(&self) {
-        self.cache().fresh.clear();
+    /// Call it before a flush of the saver; what it returns goes to [`Nodes::flushed`] after it.
+    pub fn flushing(&self) -> u64 {
+        let mut cache = self.cache();
+        cache.epoch += 1;
+        cache.epoch - 1
+    }
+
+    /// What was saved up to that epoch is durable and can be read back: it need not be remembered.
+    pub fn flushed(&self, epoch: u64) {
+        let mut cache = self.cache();
+        cache.fresh.retain(|_, (saved, _)| *saved > epoch);
+        cache.fresh_records.retain(|_, (saved, _)| *saved > epoch);
+        cache.fresh_bytes = cache.fresh_records.values().map(|(_, bytes)| bytes.len()).sum::<usize>()
+            + cache.fresh.len() * NODE_BYTES_ABOUT;
+    }
+
+    /// About how much memory holds what is saved and not yet durable, in bytes.
+    pub fn fresh_bytes(&self) -> usize {
+        self.cache().fresh_bytes
     }
 
     /// A record as a tree's value: inside it if it is small, else as a blob.
@@ -58,8 +89,13 @@ impl Nodes {
             value.extend_from_slice(&bytes);
             return Ok(value);
         }
+        let id = self.save_blob(&bytes)?;
         let mut value = vec![IN_BLOB];
-        value.extend_from_slice(&self.save_blob(&bytes)?.0);
+        value.extend_from_slice(&id.0);
+        let mut cache = self.cache();
+        cache.fresh_bytes += bytes.len();
+        let epoch = cache.epoch;
+        cache.fresh_records.insert(id, (epoch, bytes));
         Ok(value)
     }
 
@@ -67,7 +103,13 @@ impl Nodes {
     pub fn unwrap<R: Record>(&self, value: &[u8]) -> Result<R> {
         Ok(match (value.split_first(), Self::blob_of(value)) {
             (Some((&INLINE, bytes)), _) => codec::decode(bytes)?,
-            (_, Some(id)) => codec::decode(&self.reader.read(&id)?)?,
+            (_, Some(id)) => {
+                let fresh = self.cache().fresh_records.get(&id).map(|(_, bytes)| bytes.clone());
+                match fresh {
+                    Some(bytes) => codec::decode(&bytes)?,
+                    None => codec::decode(&self.reader.read(&id)?)?,
+                }
+            }
             _ => return Err(Error::new(ErrorKind::CorruptItem, "a tree's value is neither record nor blob").into()),
         })
     }
@@ -79,12 +121,12 @@ impl Nodes {
 
     /// Keeps bytes as a tree blob.
     pub fn save_blob(&self, bytes: &[u8]) -> Result<BlobId> {
-        let Some((saver, slot)) = &self.writer else {
-            return Err(Error::bug("a tree opened for reading cannot be edited").into());
-        };
         let id = self.reader.repository().keys().blob_id(&Digest::of(bytes));
-        saver.add(slot, id.short(), bytes)?;
-        Ok(id)
+        match &self.writer {
+            Writer::None => Err(Error::bug("a tree opened for reading cannot be edited").into()),
+            Writer::Memory => Ok(id),
+            Writer::Saver(saver, slot) => saver.add(slot, id.short(), bytes).map(|()| id),
+        }
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, NodeCache> {
@@ -105,7 +147,10 @@ impl NodeStore for Nodes {
 
     fn save(&self, node: &Node) -> larder_sdk::Result<BlobId> {
         let id = self.save_blob(&node.encode()).map_err(into_sdk)?;
-        self.cache().fresh.insert(id, Arc::new(node.clone()));
+        let mut cache = self.cache();
+        let epoch = cache.epoch;
+        cache.fresh_bytes += NODE_BYTES_ABOUT;
+        cache.fresh.insert(id, (epoch, Arc::new(node.clone())));
         Ok(id)
     }
 
@@ -134,13 +179,16 @@ fn into_sdk(error: crate::error::EngineError) -> Error {
 struct NodeCache {
     nodes: HashMap<BlobId, Arc<Node>>,
     order: VecDeque<BlobId>,
-    /// Saved and not yet durable: these cannot be read back.
-    fresh: HashMap<BlobId, Arc<Node>>,
+    /// Saved and not yet durable: these cannot be read back. Each with the epoch it was saved in.
+    fresh: HashMap<BlobId, (u64, Arc<Node>)>,
+    fresh_records: HashMap<BlobId, (u64, Vec<u8>)>,
+    fresh_bytes: usize,
+    epoch: u64,
 }
 
 impl NodeCache {
     fn get(&self, id: &BlobId) -> Option<Arc<Node>> {
-        self.fresh.get(id).or_else(|| self.nodes.get(id)).cloned()
+        self.fresh.get(id).map(|(_, node)| node).or_else(|| self.nodes.get(id)).cloned()
     }
 
     fn keep(&mut self, id: BlobId, node: Arc<Node>) {

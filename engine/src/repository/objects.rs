@@ -275,5 +275,46 @@ pub(crate) fn open_config(keys: &Keys, bytes: &[u8]) -> larder_sdk::Result<Confi
     open_small(keys, CONFIG_REPOSITORY, ObjectKind::Config, CONFIG_NAME, bytes)
 }
 
+/// Looks at both copies of the config and of every key slot: what is damaged, and how. Copies must say the same.
+pub fn check_control_objects(repository: &Repository) -> Result<Vec<(String, String)>> {
+    let mut problems = Vec::new();
+    let store = repository.store();
+    for key in layout::config_keys()? {
+        match store.get(&key).and_then(|bytes| open_config(repository.keys(), &bytes)) {
+            Ok(config) if config == *repository.config() => {}
+            Ok(_) => problems.push((key.to_string(), "the two copies of the config differ".to_owned())),
+            Err(error) => problems.push((key.to_string(), EngineError::store(error).full_message())),
+        }
+    }
+    let mut slots: Vec<ObjectName> = store
+        .list_all(layout::KEYS)
+        .map_err(EngineError::store)?
+        .iter()
+        .filter_map(|(key, _)| ObjectName::parse(key.as_str().rsplit('/').next()?.trim_end_matches(".copy")))
+        .collect();
+    slots.sort_unstable();
+    slots.dedup();
+    for id in slots {
+        let [slot, copy] = layout::slot_keys(id)?;
+        let (one, other) = (store.get(&slot), store.get(&copy));
+        for (key, read) in [(&slot, &one), (&copy, &other)] {
+            let decoded = read.as_ref().map_err(ToString::to_string).and_then(|bytes| {
+                codec::decode::<KeySlot>(bytes).map_err(|error| format!("the slot does not decode: {error}"))
+            });
+            if let Err(why) = decoded {
+                problems.push((key.to_string(), why));
+            }
+        }
+        if let (Ok(one), Ok(other)) = (one, other)
+            && one != other
+        {
+            let why = "the two copies of this key slot differ: one of them is damaged";
+            problems.push((slot.to_string(), why.to_owned()));
+            problems.push((copy.to_string(), why.to_owned()));
+        }
+    }
+    Ok(problems)
+}
+
 /// Bytes of a pack's header, which a reader needs for its frames.
 pub(super) const PACK_HEADER_BYTES: u64 = HEADER_BYTES as u64;

@@ -1,0 +1,10 @@
+//! Looking into snapshots: containers, folders, items, and the bytes of streams.
+
+mod content;
+mod name;
+mod view;
+
+pub use content::ContentReader;
+pub(crate) use content::ids_of;
+pub use name::{display_name, split_path};
+pub use view::{Entry, SnapshotView, Visit};

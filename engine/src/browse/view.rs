@@ -1,0 +1,182 @@
+//! A snapshot as a tree of names.
+
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+
+use larder_sdk::{ItemId, Name};
+
+use super::name::{Doubles, display_name};
+use crate::{
+    catalog::{self, ItemRecord},
+    error::{EngineError, Result},
+    repository::{BlobReader, Nodes},
+    snapshot::{ContainerRecord, SnapshotRecord},
+    tree,
+};
+
+/// Deepest path followed, so that damaged trees end.
+const DEPTH_MAX: usize = 4096;
+
+/// One thing that a path leads to.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its path from the top, names as shown (equal ones told apart).
+    pub path: Vec<Name>,
+    /// The container it is in; `None` above containers.
+    pub container: Option<Arc<ContainerRecord>>,
+    /// The item; `None` for containers themselves and what is above them.
+    pub item: Option<(ItemId, ItemId, ItemRecord)>,
+}
+
+impl Entry {
+    /// The path as text.
+    pub fn path_text(&self) -> String {
+        self.path.iter().fold(String::new(), |path, name| path + "/" + &display_name(name.as_bytes()))
+    }
+
+    /// True if it may hold others.
+    pub fn is_folder(&self) -> bool {
+        self.item.as_ref().is_none_or(|(_, _, record)| record.folder)
+    }
+
+    /// Its last name; empty for the top.
+    pub fn name(&self) -> String {
+        self.path.last().map_or_else(String::new, |name| display_name(name.as_bytes()))
+    }
+}
+
+/// What to do after an entry.
+pub type Visit = ControlFlow<(), ()>;
+
+/// A snapshot opened for looking.
+pub struct SnapshotView {
+    blobs: Arc<BlobReader>,
+    nodes: Nodes,
+    containers: Vec<Arc<ContainerRecord>>,
+}
+
+impl SnapshotView {
+    /// Opens a snapshot; the index must be loaded.
+    pub fn open(blobs: Arc<BlobReader>, snapshot: &SnapshotRecord) -> Result<Self> {
+        let nodes = Nodes::read_only(Arc::clone(&blobs));
+        let mut containers = Vec::new();
+        let mut scan = tree::scan(&nodes, snapshot.root, b"", b"")?;
+        while let Some((_, _, value)) = scan.next_entry()? {
+            containers.push(Arc::new(nodes.unwrap::<ContainerRecord>(&value)?));
+        }
+        drop(scan);
+        Ok(Self { blobs, nodes, containers })
+    }
+
+    /// The containers.
+    pub fn containers(&self) -> &[Arc<ContainerRecord>] {
+        &self.containers
+    }
+
+    /// What reads the blobs.
+    pub fn blobs(&self) -> &Arc<BlobReader> {
+        &self.blobs
+    }
+
+    /// Finds what a path leads to.
+    pub fn find(&self, path: &[String]) -> Result<Entry> {
+        let mut entry = Entry { path: Vec::new(), container: None, item: None };
+        for part in path {
+            let mut found = None;
+            self.children(&entry, &mut |child| {
+                if child.name() == *part {
+                    found = Some(child);
+                    return Ok(Visit::Break(()));
+                }
+                Ok(Visit::Continue(()))
+            })?;
+            entry = found.ok_or_else(|| {
+                EngineError::failed(format!("`{part}` is not in `{}/`", entry.path_text()))
+                    .with_hint("`larder ls SNAPSHOT:PATH` shows what is there")
+            })?;
+        }
+        Ok(entry)
+    }
+
+    /// Everything below an entry, folders before what is in them. The entry itself is not visited.
+    pub fn walk(&self, below: &Entry, visit: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+        let mut waiting = vec![below.clone()];
+        while let Some(folder) = waiting.pop() {
+            if folder.path.len() > DEPTH_MAX {
+                return Err(EngineError::damaged("folders contain each other"));
+            }
+            let first = waiting.len();
+            self.children(&folder, &mut |child| {
+                if child.is_folder() {
+                    waiting.push(child.clone());
+                }
+                visit(child)?;
+                Ok(Visit::Continue(()))
+            })?;
+            waiting[first..].reverse();
+        }
+        Ok(())
+    }
+
+    /// What is directly in an entry.
+    pub fn children(&self, of: &Entry, visit: &mut dyn FnMut(Entry) -> Result<Visit>) -> Result<()> {
+        if !of.is_folder() {
+            return Ok(());
+        }
+        let depth = of.path.len();
+        // Below a container's own folder there may be other containers: a site's sub-sites.
+        let mut above = BTreeMap::new();
+        if of.item.is_none() {
+            for container in self.containers.iter().filter(|container| container.container.path.starts_with(&of.path)) {
+                if let Some(name) = container.container.path.get(depth) {
+                    let is_last = container.container.path.len() == depth + 1;
+                    let slot = above.entry(name.clone()).or_insert(None);
+                    if is_last {
+                        *slot = Some(Arc::clone(container));
+                    }
+                }
+            }
+        }
+        let mut doubles = Doubles::default();
+        above.keys().for_each(|name| doubles.note(name.as_bytes()));
+        for (name, container) in &above {
+            let mut path = of.path.clone();
+            path.push(name.clone());
+            if visit(Entry { path, container: container.clone(), item: None })?.is_break() {
+                return Ok(());
+            }
+        }
+        match &of.container {
+            Some(container) => self.items(of, container, doubles, visit),
+            None => Ok(()),
+        }
+    }
+
+    fn items(
+        &self,
+        of: &Entry,
+        container: &Arc<ContainerRecord>,
+        mut doubles: Doubles,
+        visit: &mut dyn FnMut(Entry) -> Result<Visit>,
+    ) -> Result<()> {
+        let parent = of.item.as_ref().map_or_else(ItemId::default, |(_, id, _)| id.clone());
+        let prefix = catalog::child_prefix(&parent);
+        let mut scan = tree::scan(&self.nodes, container.root, &prefix, &prefix)?;
+        while let Some((_, _, value)) = scan.next_entry()? {
+            doubles.note(self.nodes.unwrap::<ItemRecord>(&value)?.name.as_bytes());
+        }
+        let mut scan = tree::scan(&self.nodes, container.root, &prefix, &prefix)?;
+        while let Some((_, key, value)) = scan.next_entry()? {
+            let Some((parent, id)) = catalog::parse_child(&key) else {
+                return Err(EngineError::damaged("a tree has a key that does not read"));
+            };
+            let record: ItemRecord = self.nodes.unwrap(&value)?;
+            let mut path = of.path.clone();
+            path.push(doubles.name(&record.name, &id));
+            let entry = Entry { path, container: Some(Arc::clone(container)), item: Some((parent, id, record)) };
+            if visit(entry)?.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}

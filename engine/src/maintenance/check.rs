@@ -1,0 +1,336 @@
+//! Checking a repository: first that everything that should be there is there and reads, then, on request, every byte.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use larder_sdk::{ObjectInfo, ObjectKey, codec};
+
+use super::CheckReport;
+use crate::{
+    browse,
+    catalog::{self, Content, ItemRecord},
+    crypto::{HEADER_BYTES, ObjectKind},
+    error::{EngineError, Result},
+    events::{Counts, Event, Events},
+    hash::{BlobId, Digest, ObjectName},
+    index::BlobKind,
+    pack::{FramePlace, LargeReader, PackDirectory, Tail, decode_frame},
+    process::Interrupt,
+    repository::{BlobReader, Nodes, Repository, check_control_objects, layout},
+    snapshot::{ContainerRecord, SnapshotRecord},
+    tree::{self, Node, NodeStore, Root},
+};
+
+/// Opened frames kept while trees are walked.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// How much is checked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CheckOptions {
+    /// Read and verify every pack.
+    pub read_data: bool,
+}
+
+/// Checks a repository whose index has not been loaded yet.
+pub fn check(
+    repository: &Arc<Repository>,
+    options: CheckOptions,
+    events: &dyn Events,
+    interrupt: &Interrupt,
+) -> Result<CheckReport> {
+    let mut check = Check {
+        repository,
+        events,
+        interrupt,
+        report: CheckReport::default(),
+        packs: HashMap::new(),
+        seen: HashSet::new(),
+        nodes: Nodes::read_only(Arc::new(BlobReader::new(Arc::clone(repository), CACHE_BYTES))),
+        blobs: Arc::new(BlobReader::new(Arc::clone(repository), CACHE_BYTES)),
+    };
+    for (subject, message) in check_control_objects(repository)? {
+        check.report.problem(subject, message);
+    }
+    check.list_packs()?;
+    check.load_index()?;
+    check.snapshots()?;
+    check.checkpoints()?;
+    if options.read_data {
+        check.read_packs()?;
+    }
+    check.report.problems.sort();
+    Ok(check.report)
+}
+
+struct Check<'run> {
+    repository: &'run Arc<Repository>,
+    events: &'run dyn Events,
+    interrupt: &'run Interrupt,
+    report: CheckReport,
+    packs: HashMap<(BlobKind, ObjectName), (ObjectKey, ObjectInfo)>,
+    /// Tree nodes walked already.
+    seen: HashSet<BlobId>,
+    nodes: Nodes,
+    blobs: Arc<BlobReader>,
+}
+
+impl Check<'_> {
+    fn list_packs(&mut self) -> Result<()> {
+        for kind in BlobKind::ALL {
+            for (key, info) in self.repository.store().list_all(layout::pack_folder(kind)).map_err(EngineError::store)? {
+                match layout::name_of(&key) {
+                    Some(name) => {
+                        self.report.packs += 1;
+                        self.packs.insert((kind, name), (key, info));
+                    }
+                    None => self.report.notes.push(format!("`{key}` is no pack of this repository")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads every segment that reads, and holds what it says against the packs that are there.
+    fn load_index(&mut self) -> Result<()> {
+        for kind in BlobKind::ALL {
+            for (key, info) in self.repository.store().list_all(layout::index_folder(kind)).map_err(EngineError::store)? {
+                self.interrupt.check()?;
+                let Some(name) = layout::name_of(&key) else { continue };
+                if let Err(error) = self.repository.load_segment(kind, name, &key, &info) {
+                    self.problem(key.to_string(), &error)?;
+                }
+            }
+        }
+        self.report.blobs = self.repository.index().len() as u64;
+        let mut ends: HashMap<(BlobKind, ObjectName), u64> = HashMap::new();
+        self.repository.index().each(|_, location| {
+            let end = u64::from(location.frame.offset) + u64::from(location.frame.sealed_bytes);
+            let slot = ends.entry((location.kind, location.pack)).or_default();
+            *slot = end.max(*slot);
+        });
+        for ((kind, name), end) in ends {
+            match self.packs.get(&(kind, name)) {
+                None => self.report.problem(layout::pack_key(kind, name)?.as_str(), "it is missing from the store"),
+                Some((key, info)) if info.size < end => {
+                    let message = format!("it is cut short: {} bytes, of which the index needs {end}", info.size);
+                    self.report.problem(key.as_str(), message);
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshots(&mut self) -> Result<()> {
+        for (name, snapshot) in self.repository.snapshots()? {
+            match snapshot {
+                Ok(snapshot) => {
+                    self.report.snapshots += 1;
+                    self.snapshot(name, &snapshot)?;
+                }
+                Err(error) => self.problem(format!("{}/{name}", layout::SNAPSHOTS), &error)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn checkpoints(&mut self) -> Result<()> {
+        for name in self.repository.names(layout::CHECKPOINTS)? {
+            let checkpoint = self.repository.get_record::<crate::snapshot::CheckpointRecord>(
+                layout::CHECKPOINTS,
+                ObjectKind::Checkpoint,
+                name,
+            );
+            match checkpoint {
+                Ok(checkpoint) => self.containers(&format!("checkpoint {name}"), checkpoint.root)?,
+                Err(error) => self.problem(format!("{}/{name}", layout::CHECKPOINTS), &error)?,
+            }
+        }
+        for name in self.repository.names(layout::SESSIONS)? {
+            let session = self.repository.get_record::<crate::snapshot::SessionRecord>(
+                layout::SESSIONS,
+                ObjectKind::Session,
+                name,
+            );
+            if let Err(error) = session {
+                self.problem(format!("{}/{name}", layout::SESSIONS), &error)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, name: ObjectName, snapshot: &SnapshotRecord) -> Result<()> {
+        self.containers(&format!("snapshot {name}"), snapshot.root)
+    }
+
+    fn containers(&mut self, of: &str, root: Option<Root>) -> Result<()> {
+        let mut containers = Vec::new();
+        self.walk(of, root, &mut |check, key, value| {
+            match check.nodes.unwrap::<ContainerRecord>(value) {
+                Ok(record) => containers.push(record),
+                Err(error) => check.problem(format!("{of}, container {}", browse::display_name(key)), &error)?,
+            }
+            Ok(())
+        })?;
+        for container in containers {
+            let path: String = container.container.path.iter().fold(String::new(), |path, part| path + "/" + &part.display());
+            let of = format!("{of}:{path}");
+            self.walk(&of.clone(), container.root, &mut |check, key, value| check.entry(&of, key, value))?;
+        }
+        Ok(())
+    }
+
+    /// Visits a tree's entries, each node once over all snapshots; what does not read is a problem, and the rest goes on.
+    fn walk(
+        &mut self,
+        of: &str,
+        root: Option<Root>,
+        visit: &mut dyn FnMut(&mut Self, &[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut waiting: Vec<(BlobId, u8)> = root.iter().map(|root| (root.id, root.level)).collect();
+        while let Some((id, level)) = waiting.pop() {
+            self.interrupt.check()?;
+            if !self.seen.insert(id) {
+                continue;
+            }
+            let node = match self.nodes.load(&id) {
+                Ok(node) if node.level() == level => node,
+                Ok(_) => {
+                    self.report.problem(of, format!("tree node {id} has another level than its parent says"));
+                    continue;
+                }
+                Err(error) => {
+                    self.problem(of.to_owned(), &error.into())?;
+                    continue;
+                }
+            };
+            match &*node {
+                Node::Leaf(entries) => {
+                    for (key, value) in entries {
+                        visit(self, key, value)?;
+                    }
+                }
+                Node::Inner(_, children) => {
+                    waiting.extend(children.iter().rev().map(|(_, child)| (child.id, level - 1)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, of: &str, key: &[u8], value: &[u8]) -> Result<()> {
+        if key.first() != Some(&catalog::CHILD) {
+            return Ok(());
+        }
+        self.report.items += 1;
+        let record = match self.nodes.unwrap::<ItemRecord>(value) {
+            Ok(record) => record,
+            Err(error) => return self.problem(format!("{of}, an item"), &error),
+        };
+        for stream in &record.streams {
+            let ids = match self.chunk_ids(&stream.digest, &stream.content) {
+                Ok(ids) => ids,
+                Err(error) => {
+                    self.problem(format!("{of}, item `{}`", record.name.display()), &error)?;
+                    continue;
+                }
+            };
+            for id in ids {
+                let problem = match self.repository.index().find(id.short()) {
+                    None => format!("blob {id} of its stream `{}` is in no index segment", stream.name),
+                    Some(location) if !self.packs.contains_key(&(location.kind, location.pack)) => {
+                        format!("`{}`, which holds its stream `{}`, is missing", layout::pack_key(location.kind, location.pack)?, stream.name)
+                    }
+                    Some(_) => continue,
+                };
+                self.report.problem(format!("{of}, item `{}`", record.name.display()), problem);
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids of a stream's chunks.
+    fn chunk_ids(&self, digest: &Digest, content: &Content) -> Result<Vec<BlobId>> {
+        match content {
+            Content::Empty => Ok(Vec::new()),
+            Content::One => Ok(vec![self.repository.keys().blob_id(digest)]),
+            Content::List { depth, ids } => {
+                let mut ids = ids.clone();
+                for _ in 0..*depth {
+                    let lists = ids.iter().map(|id| browse::ids_of(&self.blobs.read(id)?)).collect::<Result<Vec<_>>>()?;
+                    ids = lists.concat();
+                }
+                Ok(ids)
+            }
+        }
+    }
+
+    fn read_packs(&mut self) -> Result<()> {
+        let mut packs: Vec<_> = self.packs.iter().map(|(name, object)| (*name, object.clone())).collect();
+        packs.sort_by(|a, b| a.1.0.cmp(&b.1.0));
+        let total = packs.iter().map(|(_, (_, info))| info.size).sum();
+        for (done, ((kind, name), (key, _))) in packs.iter().enumerate() {
+            self.interrupt.check()?;
+            if let Err(error) = self.read_pack(*kind, *name, key) {
+                self.problem(key.to_string(), &error)?;
+            }
+            let counts = Counts {
+                items: done as u64 + 1,
+                items_total: Some(packs.len() as u64),
+                bytes: self.report.read_bytes,
+                bytes_total: Some(total),
+                ..Counts::default()
+            };
+            self.events.event(Event::Progress(counts));
+        }
+        Ok(())
+    }
+
+    /// Reads a whole pack and verifies every blob in it.
+    fn read_pack(&mut self, kind: BlobKind, name: ObjectName, key: &ObjectKey) -> Result<()> {
+        let bytes = self.repository.store().get(key).map_err(EngineError::store)?;
+        self.report.read_bytes += bytes.len() as u64;
+        let reader = LargeReader::open(self.repository.keys(), self.repository.id(), layout::pack_kind(kind), name, &bytes)?;
+        let Tail::Directory(directory, frames) = reader.tail(&bytes, bytes.len() as u64)? else {
+            return Err(EngineError::damaged("its directory does not fit into it"));
+        };
+        let directory: PackDirectory = codec::decode(&directory)?;
+        if directory.frames.len() != frames as usize {
+            return Err(EngineError::damaged("its directory and trailer disagree"));
+        }
+        let mut offset = HEADER_BYTES;
+        for (number, frame) in directory.frames.iter().enumerate() {
+            let end = offset + frame.sealed_bytes as usize;
+            let mut sealed =
+                bytes.get(offset..end).ok_or_else(|| EngineError::damaged("it is cut short"))?.to_vec();
+            let place = FramePlace { number: number as u32, offset: offset as u32, sealed_bytes: frame.sealed_bytes };
+            offset = end;
+            let plain = decode_frame(reader.frame(place.number, &mut sealed)?)?;
+            let mut rest = &plain[..];
+            for blob in &frame.blobs {
+                let Some((bytes, later)) = rest.split_at_checked(blob.bytes as usize) else {
+                    return Err(EngineError::damaged(format!("frame {number} is shorter than its directory says")));
+                };
+                rest = later;
+                if self.repository.keys().blob_id(&Digest::of(bytes)).short() != blob.id {
+                    return Err(EngineError::damaged(format!("blob {} in frame {number} is another blob", blob.id)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what is damaged; any other error ends the check.
+    fn problem(&mut self, subject: String, error: &EngineError) -> Result<()> {
+        use crate::error::EngineErrorKind;
+        match error.kind() {
+            EngineErrorKind::Interrupted => Err(EngineError::interrupted()),
+            _ => {
+                self.report.problem(subject, error.full_message());
+                Ok(())
+            }
+        }
+    }
+}

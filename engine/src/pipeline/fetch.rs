@@ -1,0 +1,251 @@
+//! Reading what is wanted: a few threads per container fetch contents, chunk them and hand blobs to the saver.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::Sender,
+    },
+};
+
+use larder_sdk::{Item, StreamInfo, limits::SMALL_BODY_BYTES_MAX};
+
+use super::{budget::Budget, stream::StreamStore};
+use crate::{
+    catalog::StreamRecord,
+    error::Result,
+    plugin::{Fetched, ReaderHandle, Want},
+    repository::{Repository, Saver},
+};
+
+/// Threads that read contents of one container.
+pub(super) const FETCHERS: usize = 4;
+/// Most streams fetched by one call.
+const GROUP_STREAMS_MAX: usize = 256;
+/// About how many bytes one call fetches.
+const GROUP_BYTES: u64 = 1 << 20;
+/// What a stream of unknown length is taken for.
+const UNKNOWN_BYTES: u64 = 64 << 10;
+/// What a body that does not come whole takes in memory: a chunk, a piece, and what the plugin reads ahead.
+const OPEN_BODY_BYTES: usize = 5 << 20;
+/// Most groups that wait for a fetcher.
+const GROUPS_WAITING_MAX: usize = FETCHERS * 2;
+
+/// What a run has read so far.
+#[derive(Default)]
+pub(super) struct ReadCounts {
+    pub(super) items: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) listed: AtomicU64,
+    pub(super) failed: AtomicU64,
+}
+
+/// An item whose streams are wanted.
+pub(super) struct Wanted {
+    /// The reader's number of the offer.
+    pub(super) offer: u64,
+    /// The item.
+    pub(super) item: Item,
+    /// Its place in the order of events.
+    pub(super) ticket: u64,
+}
+
+/// What became of a wanted item.
+pub(super) struct Outcome {
+    pub(super) ticket: u64,
+    pub(super) streams: larder_sdk::Result<Vec<StreamRecord>>,
+}
+
+/// Groups of wanted items on their way to the fetchers.
+pub(super) struct FetchQueue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    groups: VecDeque<Vec<Wanted>>,
+    open: Vec<Wanted>,
+    open_streams: usize,
+    open_bytes: u64,
+    closed: bool,
+}
+
+impl FetchQueue {
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Adds an item; small neighbours go out together. Blocks while too many wait.
+    pub(super) fn push(&self, wanted: Wanted) {
+        let streams = wanted.item.streams.len();
+        let bytes = wanted.item.streams.iter().map(|stream| stream.size.unwrap_or(UNKNOWN_BYTES)).sum::<u64>();
+        let mut state = self.lock();
+        if state.open_streams + streams > GROUP_STREAMS_MAX || state.open_bytes + bytes > GROUP_BYTES {
+            state = self.send(state);
+        }
+        state.open.push(wanted);
+        state.open_streams += streams;
+        state.open_bytes += bytes;
+    }
+
+    /// Sends out what was gathered.
+    pub(super) fn flush(&self) {
+        drop(self.send(self.lock()));
+    }
+
+    fn send<'queue>(&'queue self, mut state: MutexGuard<'queue, QueueState>) -> MutexGuard<'queue, QueueState> {
+        if state.open.is_empty() {
+            return state;
+        }
+        while state.groups.len() >= GROUPS_WAITING_MAX && !state.closed {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let group = std::mem::take(&mut state.open);
+        state.open_streams = 0;
+        state.open_bytes = 0;
+        state.groups.push_back(group);
+        self.changed.notify_all();
+        state
+    }
+
+    /// No more will come; with `drop_waiting` what waits is dropped.
+    pub(super) fn close(&self, drop_waiting: bool) {
+        let mut state = self.lock();
+        state.closed = true;
+        if drop_waiting {
+            state.groups.clear();
+            state.open.clear();
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn next(&self) -> Option<Vec<Wanted>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(group) = state.groups.pop_front() {
+                self.changed.notify_all();
+                return Some(group);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a fetcher works with.
+pub(super) struct Fetcher<'run> {
+    pub(super) repository: &'run Repository,
+    pub(super) saver: &'run Saver,
+    pub(super) budget: &'run Budget,
+    pub(super) reader: &'run ReaderHandle,
+    pub(super) queue: &'run FetchQueue,
+    pub(super) counts: &'run ReadCounts,
+}
+
+impl Fetcher<'_> {
+    /// Works until the queue is closed. An error is the run's: the store or this program failed.
+    pub(super) fn work(&self, outcomes: &Sender<Outcome>) -> Result<()> {
+        let mut store = StreamStore::new(self.repository, self.saver);
+        while let Some(group) = self.queue.next() {
+            self.group(&mut store, group, outcomes)?;
+        }
+        Ok(())
+    }
+
+    fn group(&self, store: &mut StreamStore<'_>, group: Vec<Wanted>, outcomes: &Sender<Outcome>) -> Result<()> {
+        let bytes: u64 = group.iter().map(|wanted| expected_bytes(&wanted.item)).sum();
+        let _share = self.budget.take((bytes as usize).max(64 << 10));
+        let wants: Vec<Want> = group
+            .iter()
+            .flat_map(|wanted| {
+                (0..wanted.item.streams.len() as u32).map(|stream| Want { offer: wanted.offer, stream })
+            })
+            .collect();
+        let fetched = if wants.is_empty() { Ok(Vec::new()) } else { self.reader.fetch(&wants) };
+        let mut fetched = match fetched {
+            Ok(fetched) => fetched.into_iter(),
+            Err(error) => return self.all_failed(&group, &error, outcomes),
+        };
+        let offers: Vec<u64> = group.iter().map(|wanted| wanted.offer).collect();
+        for wanted in group {
+            let mut streams = Ok(Vec::with_capacity(wanted.item.streams.len()));
+            for info in &wanted.item.streams {
+                let body = fetched
+                    .next()
+                    .unwrap_or_else(|| Err(larder_sdk::Error::bug("a fetch answered fewer streams than were asked for")));
+                let stored = match body {
+                    Ok(body) => self.store(store, info, body)?,
+                    Err(error) => Err(error),
+                };
+                match (&mut streams, stored) {
+                    (Ok(streams), Ok(record)) => streams.push(record),
+                    (Ok(_), Err(error)) => streams = Err(error),
+                    (Err(_), _) => {}
+                }
+            }
+            self.counts.items.fetch_add(u64::from(streams.is_ok()), Ordering::Relaxed);
+            // The container's thread may be gone because it failed: then nobody asks.
+            drop(outcomes.send(Outcome { ticket: wanted.ticket, streams }));
+        }
+        // Only memory on the other side; an error there shows at the next call.
+        drop(self.reader.finish(&offers));
+        Ok(())
+    }
+
+    /// Stores one stream. The outer error is the run's, the inner one the item's.
+    fn store(
+        &self,
+        store: &mut StreamStore<'_>,
+        info: &StreamInfo,
+        body: Fetched,
+    ) -> Result<larder_sdk::Result<StreamRecord>> {
+        let (first, mut rest) = match body {
+            Fetched::Whole(bytes) => {
+                self.counts.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                return store.whole(info, &bytes).map(Ok);
+            }
+            Fetched::Open { first, rest } => (first, rest),
+        };
+        let mut open = store.begin(info);
+        let mut piece = first;
+        loop {
+            self.counts.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            open.write(&piece)?;
+            piece = match rest.read() {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return open.finish().map(Ok),
+                Err(error) => return Ok(Err(error)),
+            };
+        }
+    }
+
+    fn all_failed(&self, group: &[Wanted], error: &larder_sdk::Error, outcomes: &Sender<Outcome>) -> Result<()> {
+        for wanted in group {
+            let mut same = larder_sdk::Error::new(error.kind(), error.message());
+            if let Some(hint) = error.hint() {
+                same = same.with_hint(hint);
+            }
+            drop(outcomes.send(Outcome { ticket: wanted.ticket, streams: Err(same) }));
+        }
+        Ok(())
+    }
+}
+
+/// What an item's streams take in memory while they are read.
+fn expected_bytes(item: &Item) -> u64 {
+    let of_stream = |size: Option<u64>| match size {
+        Some(size) if size <= SMALL_BODY_BYTES_MAX as u64 => size,
+        Some(_) => OPEN_BODY_BYTES as u64,
+        None => UNKNOWN_BYTES,
+    };
+    item.streams.iter().map(|stream| of_stream(stream.size)).sum()
+}

@@ -1,0 +1,19 @@
+//! From a source's items to a snapshot.
+//!
+//! ```text
+//! reader.next ─ decide ─ answer ─┐            (a thread per container)
+//!              fetch ─ chunk ─ hash ─ dedup ─┐ (a few threads per container)
+//!                   frames ─ compress ─ seal ─ pack ─ upload   (`repository::Saver`)
+//! edits in the order of events ─ tree ─ checkpoint ─ snapshot  (one coordinator)
+//! ```
+
+mod base;
+mod budget;
+mod container;
+mod fetch;
+mod run;
+mod state;
+mod stream;
+
+pub use base::latest_of_set;
+pub use run::{ContainerSummary, RunOptions, RunSetup, RunSummary, run};
