@@ -92,7 +92,9 @@ pub(crate) fn refusal(message: Element, class: &str, failure: &Failure) -> Eleme
 }
 
 fn values(values: &[(String, String)]) -> impl Iterator<Item = Element> {
-    values.iter().map(|(name, value)| Element::value("Value", value.as_str()).with_attribute("Name", name.as_str()))
+    values
+        .iter()
+        .map(|(name, value)| Element::value("Value", value.as_str()).with_attribute("Name", name.as_str()))
 }
 
 /// The body of an answer; `references` as in [`Output::new`].
@@ -123,14 +125,22 @@ pub(crate) fn fault_body(fault: &Fault) -> Vec<Segment> {
     }
     details.extend(values(&failure.values));
     if !details.is_empty() {
-        detail = detail.with_child(Element::types("MessageXml").with_attribute("xmlns:t", TYPES).with_children(details));
+        detail = detail
+            .with_child(Element::types("MessageXml").with_attribute("xmlns:t", TYPES).with_children(details));
     }
     let code = if fault.bare { failure.code.clone() } else { format!("a:{}", failure.code) };
     let detail = (!fault.bare).then_some(detail);
-    let text = fault.violation.as_ref().map_or_else(|| failure.text.clone(), |(_, violation)| format!("{} {violation}", failure.text));
+    let text = fault
+        .violation
+        .as_ref()
+        .map_or_else(|| failure.text.clone(), |(_, violation)| format!("{} {violation}", failure.text));
     let element = Element::new(Space::Soap, "Fault")
-        .with_child(Element::new(Space::Foreign, "faultcode").with_attribute("xmlns:a", TYPES).with_text(code))
-        .with_child(Element::new(Space::Foreign, "faultstring").with_attribute("xml:lang", "en-US").with_text(text))
+        .with_child(
+            Element::new(Space::Foreign, "faultcode").with_attribute("xmlns:a", TYPES).with_text(code),
+        )
+        .with_child(
+            Element::new(Space::Foreign, "faultstring").with_attribute("xml:lang", "en-US").with_text(text),
+        )
         .with_children(detail);
     let mut output = Output::new(false);
     output.raw(ENVELOPE);

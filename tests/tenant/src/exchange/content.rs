@@ -251,7 +251,11 @@ mod tests {
     fn length_is_what_the_chunks_give() {
         for length in [0, 1, 56, 57, 58, STEP_BYTES - 1, STEP_BYTES, STEP_BYTES + 2] {
             let content = Content::builder().lines(Blob::Noise { seed: 1, length }).build();
-            assert_eq!(content.len(), content.chunks().map(|chunk| chunk.len() as u64).sum::<u64>(), "{length}");
+            assert_eq!(
+                content.len(),
+                content.chunks().map(|chunk| chunk.len() as u64).sum::<u64>(),
+                "{length}"
+            );
         }
     }
 

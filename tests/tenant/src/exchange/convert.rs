@@ -2,7 +2,8 @@
 
 use super::content::Content;
 use super::mime::{
-    Body, Card, Contactable, Draft, Event, compose, compose_card, compose_event, encode_words, parse, read_event,
+    Body, Card, Contactable, Draft, Event, compose, compose_card, compose_event, encode_words, parse,
+    read_event,
 };
 use super::world::{Item, Kind};
 use super::xml::Element;
@@ -35,7 +36,9 @@ pub(crate) fn read_message(item: &mut Item, bytes: &[u8]) {
     }
     set_people(item, "ToRecipients", &message.people("To"));
     set_people(item, "CcRecipients", &message.people("Cc"));
-    for (header, name) in [("Message-ID", "InternetMessageId"), ("References", "References"), ("In-Reply-To", "InReplyTo")] {
+    for (header, name) in
+        [("Message-ID", "InternetMessageId"), ("References", "References"), ("In-Reply-To", "InReplyTo")]
+    {
         if let Some(value) = message.header(header) {
             item.set(name, value);
         }
@@ -61,9 +64,19 @@ pub(crate) fn read_message(item: &mut Item, bytes: &[u8]) {
 /// Takes an iCalendar object, or a message that carries one, as the event's MIME; false if there is no event in it.
 pub(crate) fn read_calendar(item: &mut Item, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    let carried = if text.trim_start().starts_with("BEGIN:VCALENDAR") { Some(text.into_owned()) } else { parse(bytes).calendar };
+    let carried = if text.trim_start().starts_with("BEGIN:VCALENDAR") {
+        Some(text.into_owned())
+    } else {
+        parse(bytes).calendar
+    };
     let Some(event) = carried.and_then(|text| read_event(&text)) else { return false };
-    for (name, value) in [("Subject", event.summary), ("UID", event.uid), ("Start", event.start), ("End", event.end), ("Location", event.location)] {
+    for (name, value) in [
+        ("Subject", event.summary),
+        ("UID", event.uid),
+        ("Start", event.start),
+        ("End", event.end),
+        ("Location", event.location),
+    ] {
         if !value.is_empty() {
             item.set(name, value);
         }
@@ -156,7 +169,10 @@ fn rule(recurrence: &Element) -> String {
         rule.push_str(&format!(";INTERVAL={interval}"));
     }
     if let Some(days) = pattern.child_text("DaysOfWeek") {
-        let days: Vec<String> = days.split_whitespace().map(|day| day.chars().take(2).collect::<String>().to_uppercase()).collect();
+        let days: Vec<String> = days
+            .split_whitespace()
+            .map(|day| day.chars().take(2).collect::<String>().to_uppercase())
+            .collect();
         rule.push_str(&format!(";BYDAY={}", days.join(",")));
     }
     if let Some(count) = recurrence.descend(&["NumberedRecurrence", "NumberOfOccurrences"]) {
@@ -167,7 +183,8 @@ fn rule(recurrence: &Element) -> String {
 
 fn card(item: &Item) -> Card {
     let text = |name: &str| item.text(name).to_owned();
-    let entries = |name: &str| item.properties.get(name).map(|list| list.children.clone()).unwrap_or_default();
+    let entries =
+        |name: &str| item.properties.get(name).map(|list| list.children.clone()).unwrap_or_default();
     let kind = |entry: &Element| if entry.attribute("Key") == Some("MobilePhone") { "CELL" } else { "WORK" };
     Card {
         display_name: text(if item.text("DisplayName").is_empty() { "FileAs" } else { "DisplayName" }),
@@ -177,7 +194,10 @@ fn card(item: &Item) -> Card {
         title: text("JobTitle"),
         notes: text("Body"),
         addresses: entries("EmailAddresses").into_iter().map(|entry| entry.text).collect(),
-        phones: entries("PhoneNumbers").iter().map(|entry| (kind(entry).to_owned(), entry.text.clone())).collect(),
+        phones: entries("PhoneNumbers")
+            .iter()
+            .map(|entry| (kind(entry).to_owned(), entry.text.clone()))
+            .collect(),
     }
 }
 
@@ -188,7 +208,8 @@ fn set_body(item: &mut Item, body_type: &str, text: &str) {
 
 fn set_people(item: &mut Item, name: &str, people: &[Contactable]) {
     if !people.is_empty() {
-        item.properties.insert(name.to_owned(), Element::types(name).with_children(people.iter().map(mailbox)));
+        item.properties
+            .insert(name.to_owned(), Element::types(name).with_children(people.iter().map(mailbox)));
     }
 }
 
@@ -228,7 +249,11 @@ mod tests {
         let mut item = Item::new(Kind::Message, "IPM.Note");
         item.set("Subject", "Größe");
         item.set("InternetMessageId", "<1@x>");
-        set_people(&mut item, "ToRecipients", &[Contactable { name: "Bob".to_owned(), address: "bob@x".to_owned() }]);
+        set_people(
+            &mut item,
+            "ToRecipients",
+            &[Contactable { name: "Bob".to_owned(), address: "bob@x".to_owned() }],
+        );
         set_body(&mut item, "HTML", "<p>x</p>");
         compose_mime(&mut item);
         let bytes = item.mime.as_ref().and_then(|mime| mime.collect(u64::MAX)).expect("MIME");

@@ -157,7 +157,11 @@ mod tests {
     #[test]
     fn ids_read_back_and_refuse_another_case() {
         let mailbox = MailboxGuid::of("ann@contoso.example");
-        for id in [EntryId::folder(mailbox, FolderNumber(3)), EntryId::item(mailbox, ItemNumber(70_000)), EntryId::attachment(mailbox, ItemNumber(1), 4)] {
+        for id in [
+            EntryId::folder(mailbox, FolderNumber(3)),
+            EntryId::item(mailbox, ItemNumber(70_000)),
+            EntryId::attachment(mailbox, ItemNumber(1), 4),
+        ] {
             let text = id.encode();
             assert_eq!(EntryId::decode(&text), Ok(id));
             assert_eq!(EntryId::decode_hex(&id.encode_hex()), Ok(id));

@@ -43,7 +43,10 @@ pub(crate) fn bare_item(mailbox: &Mailbox, item: &Item) -> Element {
 /// An item as `GetItem` shows it.
 pub(crate) fn item(mailbox: &Mailbox, item: &Item, shape: &Shape) -> Result<Element, Failure> {
     if shape.named.iter().any(|field| !fields::fits(item.kind, field)) {
-        return Err(Failure::new("ErrorInvalidPropertyRequest", "Property is not valid for this object type."));
+        return Err(Failure::new(
+            "ErrorInvalidPropertyRequest",
+            "Property is not valid for this object type.",
+        ));
     }
     if shape.mime && item.mime.is_none() {
         return Err(Failure::new("ErrorUnsupportedMimeConversion", "Unable to convert the item to MIME."));
@@ -64,7 +67,9 @@ fn element(mailbox: &Mailbox, item: &Item, shape: &Shape, shown: impl Fn(&Field)
     let mut element = Element::types(item.kind.element());
     for field in fields::of_items(item.kind).filter(|field| shown(field)) {
         if field.element == EXTENDED {
-            element.children.extend(shape.extended.iter().filter_map(|field| extended_property(field, item_value(item, field))));
+            element.children.extend(
+                shape.extended.iter().filter_map(|field| extended_property(field, item_value(item, field))),
+            );
         } else if shape.wants(field) || (shape.mime && field.element == "MimeContent") {
             element.children.extend(property(mailbox, item, field));
         }
@@ -79,7 +84,9 @@ pub(crate) fn property(mailbox: &Mailbox, item: &Item, field: &Field) -> Option<
     let flag = |value: bool| Some(Element::value(name, value.to_string()));
     match name {
         "ItemId" => Some(item_id(mailbox, item)),
-        "MimeContent" => item.mime.as_ref().map(|mime| Element::types(name).with_attribute("CharacterSet", "UTF-8").with_payload(mime.clone())),
+        "MimeContent" => item.mime.as_ref().map(|mime| {
+            Element::types(name).with_attribute("CharacterSet", "UTF-8").with_payload(mime.clone())
+        }),
         "ParentFolderId" => mailbox.folder(item.place.folder).map(|folder| folder_id(mailbox, folder, name)),
         "ItemClass" => Some(Element::value(name, item.class.as_str())),
         "DateTimeReceived" => time(if item.received_ms == 0 { item.created_ms } else { item.received_ms }),
@@ -92,7 +99,8 @@ pub(crate) fn property(mailbox: &Mailbox, item: &Item, field: &Field) -> Option<
         "Attachments" => attachments(mailbox, item),
         "IsDraft" => flag(item.is_draft),
         "IsRead" => flag(item.is_read),
-        "IsSubmitted" | "IsFromMe" | "IsResend" | "IsUnmodified" | "IsAssociated" | "IsMeeting" | "IsCancelled" => flag(false),
+        "IsSubmitted" | "IsFromMe" | "IsResend" | "IsUnmodified" | "IsAssociated" | "IsMeeting"
+        | "IsCancelled" => flag(false),
         "IsRecurring" => flag(item.properties.contains_key("Recurrence")),
         "CalendarItemType" => {
             let recurring = item.properties.contains_key("Recurrence");
@@ -120,13 +128,24 @@ fn stored(item: &Item, name: &str) -> Option<Element> {
 }
 
 fn display(item: &Item, from: &str, name: &str) -> Option<Element> {
-    let names: Vec<String> = people(item, from).into_iter().map(|person| if person.name.is_empty() { person.address } else { person.name }).collect();
+    let names: Vec<String> = people(item, from)
+        .into_iter()
+        .map(|person| if person.name.is_empty() { person.address } else { person.name })
+        .collect();
     (!names.is_empty()).then(|| Element::value(name, names.join("; ")))
 }
 
 fn rights(name: &str) -> Element {
     let right = |name: &str| Element::value(name, "true");
-    let names = ["CreateAssociated", "CreateContents", "CreateHierarchy", "Delete", "Modify", "Read", "ViewPrivateItems"];
+    let names = [
+        "CreateAssociated",
+        "CreateContents",
+        "CreateHierarchy",
+        "Delete",
+        "Modify",
+        "Read",
+        "ViewPrivateItems",
+    ];
     Element::types(name).with_children(names.map(right))
 }
 
@@ -161,7 +180,12 @@ pub(crate) fn folder(mailbox: &Mailbox, folder: &Folder, shape: &Shape) -> Eleme
     for field in fields::of_folders() {
         let name = field.element;
         if name == EXTENDED {
-            element.children.extend(shape.extended.iter().filter_map(|field| extended_property(field, folder_value(folder, field))));
+            element.children.extend(
+                shape
+                    .extended
+                    .iter()
+                    .filter_map(|field| extended_property(field, folder_value(folder, field))),
+            );
             continue;
         }
         if !shape.wants(field) {
@@ -169,12 +193,17 @@ pub(crate) fn folder(mailbox: &Mailbox, folder: &Folder, shape: &Shape) -> Eleme
         }
         let child = match name {
             "FolderId" => Some(folder_id(mailbox, folder, name)),
-            "ParentFolderId" => folder.parent.and_then(|parent| mailbox.folder(parent)).map(|parent| folder_id(mailbox, parent, name)),
+            "ParentFolderId" => folder
+                .parent
+                .and_then(|parent| mailbox.folder(parent))
+                .map(|parent| folder_id(mailbox, parent, name)),
             "FolderClass" => (!folder.class.is_empty()).then(|| Element::value(name, folder.class.as_str())),
             "DisplayName" => Some(Element::value(name, folder.name.as_str())),
             "TotalCount" => count(name, mailbox.items_in(folder.number).count()),
             "ChildFolderCount" => count(name, mailbox.children(folder.number).count()),
-            "UnreadCount" if folder.element() == "Folder" => count(name, mailbox.items_in(folder.number).filter(|item| !item.is_read).count()),
+            "UnreadCount" if folder.element() == "Folder" => {
+                count(name, mailbox.items_in(folder.number).filter(|item| !item.is_read).count())
+            }
             "EffectiveRights" => Some(rights(name)),
             "DistinguishedFolderId" => folder.distinguished.map(|id| Element::value(name, id)),
             _ => None,
@@ -210,7 +239,9 @@ pub(crate) fn item_value(item: &Item, field: &ExtendedField) -> Option<Vec<Strin
         PropertyKey::Tag(0x001a) => Some(item.class.clone()),
         PropertyKey::Tag(0x0037) => text("Subject"),
         PropertyKey::Tag(0x0039) => time(item.sent_ms),
-        PropertyKey::Tag(0x0e06) => time(if item.received_ms == 0 { item.created_ms } else { item.received_ms }),
+        PropertyKey::Tag(0x0e06) => {
+            time(if item.received_ms == 0 { item.created_ms } else { item.received_ms })
+        }
         PropertyKey::Tag(0x0e07) => Some(message_flags(item).to_string()),
         PropertyKey::Tag(0x0e08) => Some(item.size().to_string()),
         PropertyKey::Tag(0x0e69) => Some(item.is_read.to_string()),
@@ -220,13 +251,20 @@ pub(crate) fn item_value(item: &Item, field: &ExtendedField) -> Option<Vec<Strin
         PropertyKey::Tag(0x300b) => Some(STANDARD.encode(item.search_key)),
         _ => None,
     };
-    let stored = || item.extended.get(&field.key).filter(|value| value.kind == field.kind).map(|value| value.values.clone());
+    let stored = || {
+        item.extended
+            .get(&field.key)
+            .filter(|value| value.kind == field.kind)
+            .map(|value| value.values.clone())
+    };
     computed.map(|value| vec![value]).or_else(stored)
 }
 
 fn message_flags(item: &Item) -> u32 {
     let has_attachments = if item.attachments.is_empty() { 0 } else { 0x10 };
-    u32::from(item.is_read) | if item.is_draft && item.kind == Kind::Message { FLAG_UNSENT } else { 0 } | has_attachments
+    u32::from(item.is_read)
+        | if item.is_draft && item.kind == Kind::Message { FLAG_UNSENT } else { 0 }
+        | has_attachments
 }
 
 fn folder_value(folder: &Folder, field: &ExtendedField) -> Option<Vec<String>> {

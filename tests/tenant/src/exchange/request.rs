@@ -36,9 +36,13 @@ pub(crate) fn parse(body: &str) -> Result<Request, Fault> {
         return Err(bad_request());
     }
     let header = envelope.child("Header");
-    let version = header.and_then(|header| header.child("RequestServerVersion")).and_then(|version| version.attribute("Version"));
+    let version = header
+        .and_then(|header| header.child("RequestServerVersion"))
+        .and_then(|version| version.attribute("Version"));
     if version.is_some_and(|version| !VERSIONS.contains(&version)) {
-        return Err(Failure::new("ErrorInvalidServerVersion", "The specified server version is invalid.").into());
+        return Err(
+            Failure::new("ErrorInvalidServerVersion", "The specified server version is invalid.").into()
+        );
     }
     let impersonated = match header.and_then(|header| header.child("ExchangeImpersonation")) {
         Some(header) => Some(identity(header)?),
@@ -60,7 +64,11 @@ fn identity(header: &Element) -> Result<(String, String), Fault> {
     });
     let known = ["PrincipalName", "SID", "PrimarySmtpAddress", "SmtpAddress"];
     identity.filter(|(kind, value)| known.contains(&kind.as_str()) && !value.is_empty()).ok_or_else(|| {
-        Failure::new("ErrorInvalidExchangeImpersonationHeaderData", "ExchangeImpersonation SOAP header must have one and only one identity.").into()
+        Failure::new(
+            "ErrorInvalidExchangeImpersonationHeaderData",
+            "ExchangeImpersonation SOAP header must have one and only one identity.",
+        )
+        .into()
     })
 }
 
@@ -92,9 +100,13 @@ mod tests {
     fn a_request_gives_its_operation_and_identity() {
         let header = "<t:RequestServerVersion Version=\"Exchange2013_SP1\"/><t:ExchangeImpersonation><t:ConnectingSID>\
                       <t:PrimarySmtpAddress>ann@contoso.example</t:PrimarySmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>";
-        let request = parse(&envelope(header, &format!("<m:GetFolder>{SHAPE}{IDS}</m:GetFolder>"))).expect("right");
+        let request =
+            parse(&envelope(header, &format!("<m:GetFolder>{SHAPE}{IDS}</m:GetFolder>"))).expect("right");
         assert_eq!(request.operation.name, "GetFolder");
-        assert_eq!(request.impersonated, Some(("PrimarySmtpAddress".to_owned(), "ann@contoso.example".to_owned())));
+        assert_eq!(
+            request.impersonated,
+            Some(("PrimarySmtpAddress".to_owned(), "ann@contoso.example".to_owned()))
+        );
     }
 
     #[test]
@@ -110,8 +122,14 @@ mod tests {
     #[test]
     fn wrong_versions_headers_and_namespaces_are_refused() {
         let good = format!("<m:GetFolder>{SHAPE}{IDS}</m:GetFolder>");
-        assert_eq!(code("<t:RequestServerVersion Version=\"Exchange2099\"/>", &good), "ErrorInvalidServerVersion");
-        assert_eq!(code("<t:ExchangeImpersonation><t:ConnectingSID/></t:ExchangeImpersonation>", &good), "ErrorInvalidExchangeImpersonationHeaderData");
+        assert_eq!(
+            code("<t:RequestServerVersion Version=\"Exchange2099\"/>", &good),
+            "ErrorInvalidServerVersion"
+        );
+        assert_eq!(
+            code("<t:ExchangeImpersonation><t:ConnectingSID/></t:ExchangeImpersonation>", &good),
+            "ErrorInvalidExchangeImpersonationHeaderData"
+        );
         assert_eq!(code("", "<GetFolder/>"), "ErrorInvalidRequest");
         assert_eq!(code("", ""), "ErrorInvalidRequest");
         assert_eq!(code("", &good.replace("t:BaseShape", "m:BaseShape")), "ErrorSchemaValidation");

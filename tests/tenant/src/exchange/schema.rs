@@ -11,9 +11,15 @@ use super::xml::{Element, Position, Space};
 /// Children of an element, by prefixed name: `?` optional, `+` one or more, `|` either.
 const CHILDREN: [(&str, &str); 40] = [
     ("m:GetFolder", "m:FolderShape m:FolderIds"),
-    ("m:FindFolder", "m:FolderShape m:IndexedPageFolderView|m:FractionalPageFolderView? m:Restriction? m:ParentFolderIds"),
+    (
+        "m:FindFolder",
+        "m:FolderShape m:IndexedPageFolderView|m:FractionalPageFolderView? m:Restriction? m:ParentFolderIds",
+    ),
     ("m:SyncFolderHierarchy", "m:FolderShape m:SyncFolderId? m:SyncState?"),
-    ("m:SyncFolderItems", "m:ItemShape m:SyncFolderId m:SyncState? m:Ignore? m:MaxChangesReturned m:SyncScope?"),
+    (
+        "m:SyncFolderItems",
+        "m:ItemShape m:SyncFolderId m:SyncState? m:Ignore? m:MaxChangesReturned m:SyncScope?",
+    ),
     (
         "m:FindItem",
         "m:ItemShape m:IndexedPageItemView|m:FractionalPageItemView|m:SeekToConditionPageItemView|m:CalendarView|m:ContactsView? \
@@ -73,7 +79,11 @@ const ATTRIBUTES: [(&str, &str, &[&str]); 15] = [
     ("m:DeleteItem", "DeleteType", DELETE_TYPES),
     ("m:DeleteFolder", "DeleteType", DELETE_TYPES),
     ("m:ResolveNames", "ReturnFullContactData", BOOLEAN),
-    ("m:ConvertId", "DestinationFormat", &["EwsLegacyId", "EwsId", "EntryId", "HexEntryId", "StoreId", "OwaId"]),
+    (
+        "m:ConvertId",
+        "DestinationFormat",
+        &["EwsLegacyId", "EwsId", "EntryId", "HexEntryId", "StoreId", "OwaId"],
+    ),
     ("m:IndexedPageFolderView", "Offset", ANY),
     ("m:IndexedPageItemView", "Offset", ANY),
     ("t:FieldOrder", "Order", &["Ascending", "Descending"]),
@@ -96,15 +106,61 @@ const CHANGES_MAX: u32 = 512;
 
 /// All ids a `DistinguishedFolderId` may name.
 const DISTINGUISHED: [&str; 55] = [
-    "calendar", "contacts", "deleteditems", "drafts", "inbox", "journal", "notes", "outbox", "sentitems", "tasks",
-    "msgfolderroot", "publicfoldersroot", "root", "junkemail", "searchfolders", "voicemail", "recoverableitemsroot",
-    "recoverableitemsdeletions", "recoverableitemsversions", "recoverableitemspurges", "recoverableitemsdiscoveryholds",
-    "archiveroot", "archivemsgfolderroot", "archivedeleteditems", "archiveinbox", "archiverecoverableitemsroot",
-    "archiverecoverableitemsdeletions", "archiverecoverableitemsversions", "archiverecoverableitemspurges",
-    "archiverecoverableitemsdiscoveryholds", "syncissues", "conflicts", "localfailures", "serverfailures",
-    "recipientcache", "quickcontacts", "conversationhistory", "adminauditlogs", "todosearch", "mycontacts", "directory",
-    "imcontactlist", "peopleconnect", "favorites", "mecontact", "personmetadata", "teamspaceactivity", "teamsmessagesdata",
-    "spools", "teamspacemessaging", "allcontacts", "allitems", "companycontacts", "fromfavoritesenders", "sharepointnotifications",
+    "calendar",
+    "contacts",
+    "deleteditems",
+    "drafts",
+    "inbox",
+    "journal",
+    "notes",
+    "outbox",
+    "sentitems",
+    "tasks",
+    "msgfolderroot",
+    "publicfoldersroot",
+    "root",
+    "junkemail",
+    "searchfolders",
+    "voicemail",
+    "recoverableitemsroot",
+    "recoverableitemsdeletions",
+    "recoverableitemsversions",
+    "recoverableitemspurges",
+    "recoverableitemsdiscoveryholds",
+    "archiveroot",
+    "archivemsgfolderroot",
+    "archivedeleteditems",
+    "archiveinbox",
+    "archiverecoverableitemsroot",
+    "archiverecoverableitemsdeletions",
+    "archiverecoverableitemsversions",
+    "archiverecoverableitemspurges",
+    "archiverecoverableitemsdiscoveryholds",
+    "syncissues",
+    "conflicts",
+    "localfailures",
+    "serverfailures",
+    "recipientcache",
+    "quickcontacts",
+    "conversationhistory",
+    "adminauditlogs",
+    "todosearch",
+    "mycontacts",
+    "directory",
+    "imcontactlist",
+    "peopleconnect",
+    "favorites",
+    "mecontact",
+    "personmetadata",
+    "teamspaceactivity",
+    "teamsmessagesdata",
+    "spools",
+    "teamspacemessaging",
+    "allcontacts",
+    "allitems",
+    "companycontacts",
+    "fromfavoritesenders",
+    "sharepointnotifications",
 ];
 
 /// The fault for a request that breaks the schema.
@@ -123,7 +179,9 @@ pub(crate) fn check(element: &Element) -> Result<(), (usize, String)> {
     if let Some((_, values)) = TEXTS.iter().find(|(rule, _)| *rule == name) {
         check_value(element, values, element.text.trim())?;
     }
-    if name == "m:MaxChangesReturned" && !element.text.trim().parse::<u32>().is_ok_and(|count| (1..=CHANGES_MAX).contains(&count)) {
+    if name == "m:MaxChangesReturned"
+        && !element.text.trim().parse::<u32>().is_ok_and(|count| (1..=CHANGES_MAX).contains(&count))
+    {
         return Err(bad_value(element, element.text.trim()));
     }
     if let Some((_, children)) = CHILDREN.iter().find(|(rule, _)| *rule == name) {
@@ -160,7 +218,10 @@ fn check_value(element: &Element, allowed: &[&str], value: &str) -> Result<(), (
 }
 
 fn bad_value(element: &Element, value: &str) -> (usize, String) {
-    let text = format!("The value '{value}' of '{}' is invalid according to its datatype - the Enumeration or Pattern constraint failed.", element.name);
+    let text = format!(
+        "The value '{value}' of '{}' is invalid according to its datatype - the Enumeration or Pattern constraint failed.",
+        element.name
+    );
     (element.offset, text)
 }
 
@@ -174,7 +235,13 @@ fn check_children(element: &Element, rule: &str) -> Result<(), (usize, String)> 
         if !found && !slot.ends_with('?') {
             return Err(match children.peek() {
                 Some(child) => unexpected(element, child, names),
-                None => (element.offset, format!("The element '{}' has incomplete content. List of possible elements expected: '{names}'.", element.name)),
+                None => (
+                    element.offset,
+                    format!(
+                        "The element '{}' has incomplete content. List of possible elements expected: '{names}'.",
+                        element.name
+                    ),
+                ),
             });
         }
         if slot.ends_with('+') {
@@ -272,8 +339,13 @@ mod tests {
 
     #[test]
     fn items_keep_schema_order() {
-        let item = |inner: &str| verdict(&format!("<m:CreateItem><m:Items><t:Message>{inner}</t:Message></m:Items></m:CreateItem>"));
-        let (class, subject, read) = ("<t:ItemClass>IPM.Note</t:ItemClass>", "<t:Subject>x</t:Subject>", "<t:IsRead>true</t:IsRead>");
+        let item = |inner: &str| {
+            verdict(&format!(
+                "<m:CreateItem><m:Items><t:Message>{inner}</t:Message></m:Items></m:CreateItem>"
+            ))
+        };
+        let (class, subject, read) =
+            ("<t:ItemClass>IPM.Note</t:ItemClass>", "<t:Subject>x</t:Subject>", "<t:IsRead>true</t:IsRead>");
         let extended = "<t:ExtendedProperty><t:ExtendedFieldURI PropertyTag=\"0x0E07\" PropertyType=\"Integer\"/><t:Value>1</t:Value></t:ExtendedProperty>";
         assert_eq!(item(&format!("{class}{subject}{extended}{extended}{read}")), Ok(()));
         assert!(item(&format!("{subject}{class}")).is_err());

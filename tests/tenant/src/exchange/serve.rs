@@ -58,7 +58,8 @@ async fn handle(State(server): State<Server>, request: Request) -> Response {
     if request.method() != Method::POST {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.to_ascii_lowercase().starts_with("text/xml") {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
@@ -91,7 +92,12 @@ impl Server {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, account: &Account, request: &request::Request, fault: Option<&FaultKind>) -> Result<Vec<Segment>, Fault> {
+    fn run(
+        &self,
+        account: &Account,
+        request: &request::Request,
+        fault: Option<&FaultKind>,
+    ) -> Result<Vec<Segment>, Fault> {
         let mut world = self.lock();
         let caller = Caller::new(account, request.impersonated.as_ref(), &world, &self.shared)?;
         let references = world.switches().illegal_references;
@@ -108,12 +114,18 @@ fn sign_in(shared: &Shared, headers: &HeaderMap) -> Result<Account, Box<Response
         Box::new(response)
     };
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let encoded = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Basic"));
+    let encoded = value
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Basic"));
     let decoded = encoded.and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok());
     let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-    let Some((user, password)) = text.as_deref().and_then(|text| text.split_once(':')) else { return Err(refused("")) };
+    let Some((user, password)) = text.as_deref().and_then(|text| text.split_once(':')) else {
+        return Err(refused(""));
+    };
     shared.accounts.check(user, password).map_err(|refusal| match refusal {
-        Refusal::Locked => refused("The referenced account is currently locked out and may not be logged on to."),
+        Refusal::Locked => {
+            refused("The referenced account is currently locked out and may not be logged on to.")
+        }
         _ => refused(""),
     })
 }
@@ -121,14 +133,23 @@ fn sign_in(shared: &Shared, headers: &HeaderMap) -> Result<Account, Box<Response
 /// Throttling as Exchange tells it: a SOAP fault with HTTP 500.
 fn throttled(retry_after: Duration, reason: ThrottleReason) -> Response {
     let failure = match reason {
-        ThrottleReason::Rate => Failure::new("ErrorServerBusy", "The server cannot service this request right now. Try again later.")
-            .with_value("BackOffMilliseconds", retry_after.as_millis().to_string()),
-        ThrottleReason::Concurrency => {
-            Failure::new("ErrorExceededConnectionCount", "You have exceeded the available concurrent connections for your account.")
-        }
+        ThrottleReason::Rate => Failure::new(
+            "ErrorServerBusy",
+            "The server cannot service this request right now. Try again later.",
+        )
+        .with_value("BackOffMilliseconds", retry_after.as_millis().to_string()),
+        ThrottleReason::Concurrency => Failure::new(
+            "ErrorExceededConnectionCount",
+            "You have exceeded the available concurrent connections for your account.",
+        ),
     };
     let bytes = segments_bytes(answer::fault_body(&failure.into()));
-    (StatusCode::INTERNAL_SERVER_ERROR, headers(), Body::from_stream(stream::iter(bytes.map(Ok::<_, Infallible>)))).into_response()
+    (
+        StatusCode::INTERNAL_SERVER_ERROR,
+        headers(),
+        Body::from_stream(stream::iter(bytes.map(Ok::<_, Infallible>))),
+    )
+        .into_response()
 }
 
 /// The answer of a fault that takes the place of the operation.
@@ -136,7 +157,8 @@ fn instead(fault: &FaultKind) -> Option<Response> {
     match fault {
         FaultKind::Status { status, retry_after_seconds } => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            let mut response = (status, "<html><body>The service is unavailable.</body></html>").into_response();
+            let mut response =
+                (status, "<html><body>The service is unavailable.</body></html>").into_response();
             if let Some(seconds) = retry_after_seconds {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
             }
@@ -194,10 +216,18 @@ enum Cut {
     Done,
 }
 
-fn send(shared: &Shared, status: StatusCode, segments: Vec<Segment>, fault: Option<&FaultKind>, permit: Option<Permit>) -> Response {
+fn send(
+    shared: &Shared,
+    status: StatusCode,
+    segments: Vec<Segment>,
+    fault: Option<&FaultKind>,
+    permit: Option<Permit>,
+) -> Response {
     let whole: u64 = segments.iter().map(length).sum();
     let text = |segment: &Segment| matches!(segment, Segment::Text(_));
-    shared.counters.sent(ContentKind::Listing, segments.iter().filter(|segment| text(segment)).map(length).sum());
+    shared
+        .counters
+        .sent(ContentKind::Listing, segments.iter().filter(|segment| text(segment)).map(length).sum());
     let (left, cut, told) = match fault {
         Some(FaultKind::Drop) => (whole / 2, Cut::Broken, whole),
         Some(FaultKind::Truncate) => (whole / 2, Cut::Quiet, whole / 2),

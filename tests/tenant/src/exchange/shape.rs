@@ -32,13 +32,23 @@ pub(crate) struct ExtendedField {
 impl ExtendedField {
     /// Reads an `ExtendedFieldURI`.
     pub(crate) fn read(uri: &Element) -> Result<Self, Failure> {
-        let invalid = || Failure::new("ErrorInvalidExtendedProperty", "The extended property attribute combination is invalid.");
+        let invalid = || {
+            Failure::new(
+                "ErrorInvalidExtendedProperty",
+                "The extended property attribute combination is invalid.",
+            )
+        };
         let kind = uri.attribute("PropertyType").ok_or_else(invalid)?.to_owned();
         if matches!(kind.trim_end_matches("Array"), "Object" | "Null" | "Error") {
-            return Err(Failure::new("ErrorUnsupportedPropertyDefinition", "The property cannot be used with this type of request."));
+            return Err(Failure::new(
+                "ErrorUnsupportedPropertyDefinition",
+                "The property cannot be used with this type of request.",
+            ));
         }
         let set = match (uri.attribute("DistinguishedPropertySetId"), uri.attribute("PropertySetId")) {
-            (Some(name), None) => Some(SETS.iter().find(|(known, _)| *known == name).ok_or_else(invalid)?.1.to_owned()),
+            (Some(name), None) => {
+                Some(SETS.iter().find(|(known, _)| *known == name).ok_or_else(invalid)?.1.to_owned())
+            }
             (None, Some(guid)) => Some(guid.to_ascii_lowercase()),
             (None, None) => None,
             (Some(_), Some(_)) => return Err(invalid()),
@@ -147,17 +157,28 @@ mod tests {
     use super::*;
 
     fn uri(attributes: &[(&str, &str)]) -> Element {
-        attributes.iter().fold(Element::types("ExtendedFieldURI"), |uri, (name, value)| uri.with_attribute(name, *value))
+        attributes
+            .iter()
+            .fold(Element::types("ExtendedFieldURI"), |uri, (name, value)| uri.with_attribute(name, *value))
     }
 
     #[test]
     fn extended_names_have_one_canonical_form() {
-        let key = |attributes: &[(&str, &str)]| ExtendedField::read(&uri(attributes)).map(|field| field.key).ok();
+        let key =
+            |attributes: &[(&str, &str)]| ExtendedField::read(&uri(attributes)).map(|field| field.key).ok();
         let tag = key(&[("PropertyTag", "0x0E07"), ("PropertyType", "Integer")]);
         assert_eq!(tag, Some(PropertyKey::Tag(0x0e07)));
         assert_eq!(tag, key(&[("PropertyTag", "3591"), ("PropertyType", "Integer")]));
-        let by_name = key(&[("DistinguishedPropertySetId", "PublicStrings"), ("PropertyName", "Keywords"), ("PropertyType", "StringArray")]);
-        let by_guid = key(&[("PropertySetId", "00020329-0000-0000-C000-000000000046"), ("PropertyName", "Keywords"), ("PropertyType", "StringArray")]);
+        let by_name = key(&[
+            ("DistinguishedPropertySetId", "PublicStrings"),
+            ("PropertyName", "Keywords"),
+            ("PropertyType", "StringArray"),
+        ]);
+        let by_guid = key(&[
+            ("PropertySetId", "00020329-0000-0000-C000-000000000046"),
+            ("PropertyName", "Keywords"),
+            ("PropertyType", "StringArray"),
+        ]);
         assert!(by_name.is_some());
         assert_eq!(by_name, by_guid);
     }

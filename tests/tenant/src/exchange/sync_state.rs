@@ -127,7 +127,14 @@ mod tests {
     #[test]
     fn garbage_and_damage_are_refused() {
         let token = state().encode(10);
-        for bad in ["", "garbage", "AAAA", &token[..token.len() - 4], &token.replacen('U', "V", 1), &token.to_lowercase()] {
+        for bad in [
+            "",
+            "garbage",
+            "AAAA",
+            &token[..token.len() - 4],
+            &token.replacen('U', "V", 1),
+            &token.to_lowercase(),
+        ] {
             assert_eq!(SyncState::decode(bad), Err(InvalidSyncState), "{bad}");
         }
     }

@@ -87,7 +87,11 @@ fn expand(compact: &str) -> Option<String> {
 
 /// Text as iCalendar and vCard escape it.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace(';', "\\;").replace(',', "\\,").replace("\r\n", "\\n").replace('\n', "\\n")
+    text.replace('\\', "\\\\")
+        .replace(';', "\\;")
+        .replace(',', "\\,")
+        .replace("\r\n", "\\n")
+        .replace('\n', "\\n")
 }
 
 fn unescape(text: &str) -> String {

@@ -86,7 +86,8 @@ fn body_part(draft: &Draft, boundary: &str) -> (String, String) {
 }
 
 fn text_part(media_type: &str, text: &str) -> (String, String) {
-    let fields = format!("Content-Type: {media_type}; charset=\"utf-8\"\r\nContent-Transfer-Encoding: 8bit\r\n");
+    let fields =
+        format!("Content-Type: {media_type}; charset=\"utf-8\"\r\nContent-Transfer-Encoding: 8bit\r\n");
     (fields, text.replace("\r\n", "\n").replace('\n', "\r\n"))
 }
 
@@ -101,12 +102,16 @@ fn attachment_part(content: ContentBuilder, attachment: &Attachment) -> ContentB
     match &attachment.body {
         AttachmentBody::File(blob) => {
             let kind = &attachment.content_type;
-            let _ = write!(fields, "Content-Type: {kind}; name=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+            let _ = write!(
+                fields,
+                "Content-Type: {kind}; name=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+            );
             content.plain(fields).lines(blob.clone())
         }
-        AttachmentBody::Message(message) => {
-            content.plain(fields + "Content-Type: message/rfc822\r\n\r\n").content(message).plain(&b"\r\n"[..])
-        }
+        AttachmentBody::Message(message) => content
+            .plain(fields + "Content-Type: message/rfc822\r\n\r\n")
+            .content(message)
+            .plain(&b"\r\n"[..]),
     }
 }
 

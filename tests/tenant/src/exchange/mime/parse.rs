@@ -70,7 +70,9 @@ fn walk(message: &mut Message, headers: &[(String, String)], body: &[u8], depth:
         return;
     }
     let disposition = find(headers, "Content-Disposition").unwrap_or_default();
-    let name = parameter(disposition, "filename").or_else(|| parameter(field, "name")).map(|name| decode_words(&name));
+    let name = parameter(disposition, "filename")
+        .or_else(|| parameter(field, "name"))
+        .map(|name| decode_words(&name));
     let attached = disposition.to_ascii_lowercase().starts_with("attachment") || name.is_some();
     let decoded = || decode_transfer(body, find(headers, "Content-Transfer-Encoding").unwrap_or_default());
     let text = || decode_charset(&decoded(), &parameter(field, "charset").unwrap_or_default());
@@ -84,7 +86,8 @@ fn walk(message: &mut Message, headers: &[(String, String)], body: &[u8], depth:
             } else {
                 AttachmentBody::File(Blob::Held(decoded().into()))
             };
-            let content_id = find(headers, "Content-ID").map(|id| id.trim().trim_matches(['<', '>']).to_owned());
+            let content_id =
+                find(headers, "Content-ID").map(|id| id.trim().trim_matches(['<', '>']).to_owned());
             message.attachments.push(Attachment {
                 name: name.unwrap_or_else(|| "attachment".to_owned()),
                 content_type: media,
@@ -128,7 +131,8 @@ fn parts<'a>(body: &'a [u8], boundary: &str) -> Vec<&'a [u8]> {
     let mut start = None;
     let mut at = 0;
     while at < body.len() {
-        let end = body[at..].iter().position(|byte| *byte == b'\n').map_or(body.len(), |found| at + found + 1);
+        let end =
+            body[at..].iter().position(|byte| *byte == b'\n').map_or(body.len(), |found| at + found + 1);
         let line = body[at..end].trim_ascii_end();
         if line.starts_with(mark.as_bytes()) {
             if let Some(start) = start {
@@ -223,7 +227,11 @@ mod tests {
             attachments: vec![file.clone()],
         };
         let inner = compose(&Draft { attachments: Vec::new(), ..draft.clone() });
-        draft.attachments.push(Attachment { body: AttachmentBody::Message(inner), content_type: "message/rfc822".to_owned(), ..file });
+        draft.attachments.push(Attachment {
+            body: AttachmentBody::Message(inner),
+            content_type: "message/rfc822".to_owned(),
+            ..file
+        });
         let message = parse(&compose(&draft).collect(u64::MAX).expect("no limit"));
         assert_eq!(message.header("subject").as_deref(), Some("Größe 文件"));
         assert_eq!(message.date_ms(), Some(draft.date_ms));
@@ -234,7 +242,9 @@ mod tests {
         assert_eq!(message.attachments.len(), 2);
         assert_eq!(message.attachments[0].name, "Größe.bin");
         assert_eq!(message.attachments[0].size(), 5000);
-        let AttachmentBody::Message(nested) = &message.attachments[1].body else { panic!("a message is attached") };
+        let AttachmentBody::Message(nested) = &message.attachments[1].body else {
+            panic!("a message is attached")
+        };
         let nested = parse(&nested.collect(u64::MAX).expect("no limit"));
         assert_eq!(nested.header("Subject").as_deref(), Some("Größe 文件"));
     }

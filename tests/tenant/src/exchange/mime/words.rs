@@ -21,7 +21,8 @@ pub(crate) fn encode_words(text: &str) -> String {
         word.push(character);
     }
     words.push(word);
-    let words: Vec<String> = words.iter().map(|word| format!("=?utf-8?B?{}?=", STANDARD.encode(word))).collect();
+    let words: Vec<String> =
+        words.iter().map(|word| format!("=?utf-8?B?{}?=", STANDARD.encode(word))).collect();
     words.join("\r\n ")
 }
 
@@ -69,7 +70,9 @@ fn decode_word(candidate: &str) -> Option<(String, usize)> {
 pub(super) fn decode_charset(bytes: &[u8], charset: &str) -> Option<String> {
     match charset.to_ascii_lowercase().as_str() {
         "utf-8" | "us-ascii" | "ascii" | "" => Some(String::from_utf8_lossy(bytes).into_owned()),
-        "iso-8859-1" | "latin1" | "windows-1252" => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
+        "iso-8859-1" | "latin1" | "windows-1252" => {
+            Some(bytes.iter().map(|byte| char::from(*byte)).collect())
+        }
         _ => None,
     }
 }
@@ -104,7 +107,8 @@ mod tests {
 
     #[test]
     fn words_read_back() {
-        for text in ["plain", "Größe – 文件 😀", &"ä".repeat(200), "=?not a word", "tab\tand \u{1}"] {
+        for text in ["plain", "Größe – 文件 😀", &"ä".repeat(200), "=?not a word", "tab\tand \u{1}"]
+        {
             assert_eq!(decode_words(&encode_words(text).replace("\r\n ", " ")), text);
         }
     }

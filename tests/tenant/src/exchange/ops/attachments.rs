@@ -24,7 +24,8 @@ fn one(context: &Context<'_>, id: &Element, mime: bool) -> Outcome {
     let mailbox = context.world.mailbox_of(place.mailbox).ok_or_else(item_not_found)?;
     let item = mailbox.item(place.item).ok_or_else(item_not_found)?;
     let attachment = item.attachments.get(index as usize);
-    let attachment = attachment.ok_or_else(|| Failure::new("ErrorAttachmentNotFound", "The attachment was not found."))?;
+    let attachment =
+        attachment.ok_or_else(|| Failure::new("ErrorAttachmentNotFound", "The attachment was not found."))?;
     if let Some(failure) = context.item_fault("GetAttachment", mailbox, item) {
         return Err(failure);
     }
@@ -40,8 +41,11 @@ fn one(context: &Context<'_>, id: &Element, mime: bool) -> Outcome {
 }
 
 fn message(content: &Content, mime: bool) -> Element {
-    let subject = content.collect(PARSED_MAX).and_then(|bytes| parse(&bytes).header("Subject")).unwrap_or_default();
-    let bytes = mime.then(|| Element::types("MimeContent").with_attribute("CharacterSet", "UTF-8").with_payload(content.clone()));
+    let subject =
+        content.collect(PARSED_MAX).and_then(|bytes| parse(&bytes).header("Subject")).unwrap_or_default();
+    let bytes = mime.then(|| {
+        Element::types("MimeContent").with_attribute("CharacterSet", "UTF-8").with_payload(content.clone())
+    });
     Element::types("Message")
         .with_children(bytes)
         .with_child(Element::value("ItemClass", "IPM.Note"))

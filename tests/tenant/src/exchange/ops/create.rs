@@ -17,9 +17,23 @@ use crate::exchange::xml::Element;
 
 /// Elements the server makes itself; a client that sends one is wrong.
 const READ_ONLY: [&str; 17] = [
-    "ItemId", "ParentFolderId", "DateTimeReceived", "Size", "IsSubmitted", "IsDraft", "IsFromMe", "IsResend",
-    "IsUnmodified", "InternetMessageHeaders", "DateTimeSent", "DateTimeCreated", "HasAttachments", "EffectiveRights",
-    "LastModifiedName", "LastModifiedTime", "ConversationId",
+    "ItemId",
+    "ParentFolderId",
+    "DateTimeReceived",
+    "Size",
+    "IsSubmitted",
+    "IsDraft",
+    "IsFromMe",
+    "IsResend",
+    "IsUnmodified",
+    "InternetMessageHeaders",
+    "DateTimeSent",
+    "DateTimeCreated",
+    "HasAttachments",
+    "EffectiveRights",
+    "LastModifiedName",
+    "LastModifiedTime",
+    "ConversationId",
 ];
 
 /// Read and unsent in `PR_MESSAGE_FLAGS`.
@@ -31,14 +45,28 @@ pub(super) fn items(context: &mut Context<'_>, request: &Element) -> Result<Elem
     let items = list(request, "Items");
     let disposition = request.attribute("MessageDisposition");
     if disposition.is_none() && items.iter().any(|item| item.name == "Message") {
-        return Err(Failure::new("ErrorMessageDispositionRequired", "Message disposition is required for message items.").into());
+        return Err(Failure::new(
+            "ErrorMessageDispositionRequired",
+            "Message disposition is required for message items.",
+        )
+        .into());
     }
     let invitations = request.attribute("SendMeetingInvitations");
     if invitations.is_none() && items.iter().any(|item| item.name == "CalendarItem") {
-        return Err(Failure::new("ErrorSendMeetingInvitationsRequired", "Send invitations is required for calendar items.").into());
+        return Err(Failure::new(
+            "ErrorSendMeetingInvitationsRequired",
+            "Send invitations is required for calendar items.",
+        )
+        .into());
     }
-    if disposition.is_some_and(|disposition| disposition != "SaveOnly") || invitations.is_some_and(|sent| sent != "SendToNone") {
-        return Err(Failure::new("ErrorSendAsDenied", "This server sends no mail: only SaveOnly and SendToNone are allowed.").into());
+    if disposition.is_some_and(|disposition| disposition != "SaveOnly")
+        || invitations.is_some_and(|sent| sent != "SendToNone")
+    {
+        return Err(Failure::new(
+            "ErrorSendAsDenied",
+            "This server sends no mail: only SaveOnly and SendToNone are allowed.",
+        )
+        .into());
     }
     Ok(response("CreateItem", items.iter().map(|item| one(context, request, item))))
 }
@@ -76,9 +104,16 @@ fn target(context: &Context<'_>, request: &Element, kind: Kind) -> Result<Folder
 }
 
 fn check_folder(kind: Kind, folder: &str) -> Result<(), Failure> {
-    let refuse = |what: &str| Err(Failure::new(&format!("ErrorCannotCreate{what}Folder"), "The item cannot be created in this type of folder."));
+    let refuse = |what: &str| {
+        Err(Failure::new(
+            &format!("ErrorCannotCreate{what}Folder"),
+            "The item cannot be created in this type of folder.",
+        ))
+    };
     match (kind, folder) {
-        (Kind::Calendar, "CalendarFolder") | (Kind::Contact, "ContactsFolder") | (Kind::Task, "TasksFolder") => Ok(()),
+        (Kind::Calendar, "CalendarFolder")
+        | (Kind::Contact, "ContactsFolder")
+        | (Kind::Task, "TasksFolder") => Ok(()),
         (Kind::Calendar, _) => refuse("CalendarItemInNonCalendar"),
         (Kind::Contact, _) => refuse("ContactInNonContact"),
         (Kind::Task, _) => refuse("TaskInNonTask"),
@@ -119,7 +154,9 @@ pub(super) fn fill(item: &mut Item, element: &Element) -> Result<(), Failure> {
 
 fn read_mime(item: &mut Item, mime: &Element) -> Result<(), Failure> {
     let text: Vec<u8> = mime.text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let bytes = STANDARD.decode(text).map_err(|_| Failure::new("ErrorMimeContentInvalidBase64String", "The MIME content is no valid base64."))?;
+    let bytes = STANDARD.decode(text).map_err(|_| {
+        Failure::new("ErrorMimeContentInvalidBase64String", "The MIME content is no valid base64.")
+    })?;
     let invalid = || Failure::new("ErrorMimeContentInvalid", "The MIME content is invalid.");
     match item.kind {
         Kind::Calendar => convert::read_calendar(item, &bytes).then_some(()).ok_or_else(invalid),
@@ -151,12 +188,19 @@ pub(super) fn set_property(item: &mut Item, element: &Element) -> Result<(), Fai
 fn attachment_of(element: &Element) -> Result<Attachment, Failure> {
     let text = |name: &str| element.child_text(name).map(str::to_owned);
     let body = if element.name == "FileAttachment" {
-        let content: Vec<u8> = element.child("Content").map(|content| content.text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect()).unwrap_or_default();
-        let bytes = STANDARD.decode(content).map_err(|_| Failure::new("ErrorInvalidAttachmentContent", "The attachment's content is no valid base64."))?;
+        let content: Vec<u8> = element
+            .child("Content")
+            .map(|content| content.text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect())
+            .unwrap_or_default();
+        let bytes = STANDARD.decode(content).map_err(|_| {
+            Failure::new("ErrorInvalidAttachmentContent", "The attachment's content is no valid base64.")
+        })?;
         AttachmentBody::File(Blob::Held(bytes.into()))
     } else {
         let nested = element.children.iter().find(|child| Kind::of(&child.name, "").is_some());
-        let nested = nested.ok_or_else(|| Failure::new("ErrorInvalidAttachmentSubfilter", "The attached item is missing."))?;
+        let nested = nested.ok_or_else(|| {
+            Failure::new("ErrorInvalidAttachmentSubfilter", "The attached item is missing.")
+        })?;
         let mut item = Item::new(Kind::Message, "IPM.Note");
         fill(&mut item, nested)?;
         AttachmentBody::Message(item.mime.unwrap_or_else(|| Content::from_bytes(Vec::new())))
@@ -173,11 +217,15 @@ fn attachment_of(element: &Element) -> Result<Attachment, Failure> {
 /// Sets an extended property. Some tags stand for what the server keeps itself; the unsent flag can be set with a new
 /// item only.
 pub(super) fn set_extended(item: &mut Item, property: &Element, is_new: bool) -> Result<(), Failure> {
-    let uri = property.child("ExtendedFieldURI").ok_or_else(|| Failure::new("ErrorInvalidExtendedProperty", "The property is not named."))?;
+    let uri = property
+        .child("ExtendedFieldURI")
+        .ok_or_else(|| Failure::new("ErrorInvalidExtendedProperty", "The property is not named."))?;
     let field = ExtendedField::read(uri)?;
     let values = values_of(property);
     let first = values.first().map(|value| value.trim().to_owned()).unwrap_or_default();
-    let invalid = || Failure::new("ErrorInvalidExtendedPropertyValue", "The value does not fit the type of the property.");
+    let invalid = || {
+        Failure::new("ErrorInvalidExtendedPropertyValue", "The value does not fit the type of the property.")
+    };
     let time = || crate::clock::parse_iso(&first).ok_or_else(invalid);
     match field.key {
         PropertyKey::Tag(0x0e07) => {

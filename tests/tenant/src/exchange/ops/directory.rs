@@ -31,12 +31,16 @@ pub(super) fn resolve(context: &mut Context<'_>, request: &Element) -> Element {
     let wanted = wanted.strip_prefix("smtp:").unwrap_or(&wanted);
     let meets = |entry: &Entry| {
         let name = entry.name.to_lowercase();
-        entry.address.starts_with(wanted) || name.starts_with(wanted) || name.split(' ').any(|word| word.starts_with(wanted))
+        entry.address.starts_with(wanted)
+            || name.starts_with(wanted)
+            || name.split(' ').any(|word| word.starts_with(wanted))
     };
     let found: Vec<Entry> = entries(context).into_iter().filter(meets).collect();
     let full = matches!(request.attribute("ReturnFullContactData"), Some("true" | "1"));
     let resolutions = found.iter().take(HITS_MAX).map(|entry| {
-        let contact = full.then(|| Element::types("Contact").with_child(Element::value("DisplayName", entry.name.as_str())));
+        let contact = full.then(|| {
+            Element::types("Contact").with_child(Element::value("DisplayName", entry.name.as_str()))
+        });
         Element::types("Resolution").with_child(entry.element()).with_children(contact)
     });
     let set = Element::messages("ResolutionSet")
@@ -60,7 +64,10 @@ pub(super) fn resolve(context: &mut Context<'_>, request: &Element) -> Element {
 
 /// `ExpandDL`: the members of one group.
 pub(super) fn expand(context: &mut Context<'_>, request: &Element) -> Element {
-    let address = request.descend(&["Mailbox", "EmailAddress"]).map(|address| address.text.trim().to_lowercase()).unwrap_or_default();
+    let address = request
+        .descend(&["Mailbox", "EmailAddress"])
+        .map(|address| address.text.trim().to_lowercase())
+        .unwrap_or_default();
     let group = context.world.groups().iter().find(|group| group.address == address);
     let outcome = group.ok_or_else(no_results).map(|group| {
         let members: Vec<Element> = entries(context)
@@ -80,10 +87,8 @@ pub(super) fn expand(context: &mut Context<'_>, request: &Element) -> Element {
 
 fn entries(context: &Context<'_>) -> Vec<Entry> {
     let there = |address: &str| !context.shared.faults.vanished(Service::Exchange, address);
-    let mailboxes = context.world.mailboxes().filter(|mailbox| there(&mailbox.address)).map(|mailbox| Entry {
-        name: mailbox.display_name.clone(),
-        address: mailbox.address.clone(),
-        kind: "Mailbox",
+    let mailboxes = context.world.mailboxes().filter(|mailbox| there(&mailbox.address)).map(|mailbox| {
+        Entry { name: mailbox.display_name.clone(), address: mailbox.address.clone(), kind: "Mailbox" }
     });
     let groups = context.world.groups().iter().map(|group| Entry {
         name: group.display_name.clone(),

@@ -48,20 +48,23 @@ enum StoredKey {
 
 /// `ExportItems`.
 pub(super) fn export(context: &mut Context<'_>, request: &Element) -> Element {
-    response("ExportItems", list(request, "ItemIds").iter().map(|id| {
-        let place = context.caller.item(context.world, context.shared, id)?;
-        let mailbox = context.world.mailbox_of(place.mailbox).ok_or_else(item_not_found)?;
-        let item = mailbox.item(place.item).ok_or_else(item_not_found)?;
-        if let Some(failure) = context.item_fault("ExportItems", mailbox, item) {
-            return Err(failure);
-        }
-        let data = pack(item).ok_or_else(corrupt)?;
-        context.shared.counters.fetched(&EntryId::item(mailbox.guid, item.place.number).encode());
-        context.shared.counters.sent(ContentKind::Mime, data.len());
-        let mut shown = render::item_id(mailbox, item);
-        shown.space = xml::Space::Messages;
-        Ok(vec![shown, Element::messages("Data").with_payload(data)])
-    }))
+    response(
+        "ExportItems",
+        list(request, "ItemIds").iter().map(|id| {
+            let place = context.caller.item(context.world, context.shared, id)?;
+            let mailbox = context.world.mailbox_of(place.mailbox).ok_or_else(item_not_found)?;
+            let item = mailbox.item(place.item).ok_or_else(item_not_found)?;
+            if let Some(failure) = context.item_fault("ExportItems", mailbox, item) {
+                return Err(failure);
+            }
+            let data = pack(item).ok_or_else(corrupt)?;
+            context.shared.counters.fetched(&EntryId::item(mailbox.guid, item.place.number).encode());
+            context.shared.counters.sent(ContentKind::Mime, data.len());
+            let mut shown = render::item_id(mailbox, item);
+            shown.space = xml::Space::Messages;
+            Ok(vec![shown, Element::messages("Data").with_payload(data)])
+        }),
+    )
 }
 
 /// `UploadItems`.
@@ -75,7 +78,10 @@ fn upload_one(context: &mut Context<'_>, element: &Element) -> Outcome {
     "FolderId".clone_into(&mut folder_id.name);
     let place = context.caller.folder(context.world, context.shared, &folder_id)?;
     find_folder(context, place)?;
-    let text: Vec<u8> = element.child("Data").map(|data| data.text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect()).unwrap_or_default();
+    let text: Vec<u8> = element
+        .child("Data")
+        .map(|data| data.text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect())
+        .unwrap_or_default();
     let bytes = STANDARD.decode(text).map_err(|_| corrupt())?;
     let mut item = unpack(&bytes).ok_or_else(corrupt)?;
     item.modified_ms = context.world.tick();
@@ -83,7 +89,8 @@ fn upload_one(context: &mut Context<'_>, element: &Element) -> Outcome {
     let existing = element.child("ItemId").map(|id| context.caller.item(context.world, context.shared, id));
     let mailbox = context.world.mailbox_of_mut(place.mailbox).ok_or_else(folder_not_found)?;
     let existing = existing.and_then(Result::ok).map(|found| found.item);
-    let existing = existing.filter(|number| mailbox.item(*number).is_some_and(|item| item.place.folder == place.folder));
+    let existing =
+        existing.filter(|number| mailbox.item(*number).is_some_and(|item| item.place.folder == place.folder));
     let number = match (action, existing) {
         ("CreateNew", _) | ("UpdateOrCreate", None) => mailbox.add_item(place.folder, item)?,
         ("Update" | "UpdateOrCreate", Some(number)) => {
@@ -109,10 +116,14 @@ fn pack(item: &Item) -> Option<Content> {
     let properties = Element::types("Properties").with_children(item.properties.values().cloned());
     let mut output = Output::new(false);
     output.element(&properties);
-    let document: String = output.finish().into_iter().filter_map(|segment| match segment {
-        Segment::Text(text) => Some(text),
-        Segment::Base64(_) => None,
-    }).collect();
+    let document: String = output
+        .finish()
+        .into_iter()
+        .filter_map(|segment| match segment {
+            Segment::Text(text) => Some(text),
+            Segment::Base64(_) => None,
+        })
+        .collect();
     let declared = format!("<t:Properties xmlns:t=\"{}\"", xml::Space::Types.uri());
     let extended = item.extended.iter().map(|(key, value)| {
         let key = match key {
@@ -148,7 +159,8 @@ fn unpack(bytes: &[u8]) -> Option<Item> {
     let frame = bytes.get(..FRAME_BYTES).filter(|frame| frame.starts_with(MARK))?;
     let head_length = u32::from_be_bytes(frame[4..8].try_into().ok()?) as usize;
     let mime_length = usize::try_from(u64::from_be_bytes(frame[8..16].try_into().ok()?)).ok()?;
-    let rest = bytes.get(FRAME_BYTES..).filter(|rest| Some(rest.len()) == head_length.checked_add(mime_length))?;
+    let rest =
+        bytes.get(FRAME_BYTES..).filter(|rest| Some(rest.len()) == head_length.checked_add(mime_length))?;
     let (head, mime) = rest.split_at(head_length);
     let head: Head = serde_json::from_slice(head).ok()?;
     let mut item = Item::new(Kind::of(&head.element, &head.class)?, &head.class);
@@ -158,7 +170,11 @@ fn unpack(bytes: &[u8]) -> Option<Item> {
         item.mime = Some(Content::from_bytes(mime.to_vec()));
     }
     let properties = xml::read(&head.properties).ok()?;
-    item.properties = properties.children.into_iter().map(|property| (property.name.clone(), property)).collect::<BTreeMap<_, _>>();
+    item.properties = properties
+        .children
+        .into_iter()
+        .map(|property| (property.name.clone(), property))
+        .collect::<BTreeMap<_, _>>();
     for (key, kind, values) in head.extended {
         let key = match key {
             StoredKey::Tag(tag) => PropertyKey::Tag(tag),

@@ -19,7 +19,10 @@ pub(super) fn items(context: &mut Context<'_>, request: &Element) -> Element {
 fn one(context: &Context<'_>, request: &Element, id: &Element) -> Outcome {
     let shape = Shape::read(request.child("ItemShape"))?;
     if shape.mime {
-        return Err(Failure::new("ErrorInvalidPropertyRequest", "MimeContent cannot be requested in FindItem."));
+        return Err(Failure::new(
+            "ErrorInvalidPropertyRequest",
+            "MimeContent cannot be requested in FindItem.",
+        ));
     }
     let place = context.caller.folder(context.world, context.shared, id)?;
     let (mailbox, folder) = find_folder(context, place)?;
@@ -29,10 +32,13 @@ fn one(context: &Context<'_>, request: &Element, id: &Element) -> Outcome {
         _ => Vec::new(),
     };
     if let Some(view) = request.child("CalendarView") {
-        let (start, end) = (view.attribute("StartDate").unwrap_or_default(), view.attribute("EndDate").unwrap_or_default());
+        let (start, end) =
+            (view.attribute("StartDate").unwrap_or_default(), view.attribute("EndDate").unwrap_or_default());
         items.retain(|item| item.text("Start") < end && item.text("End") > start);
     }
-    if let Some(restriction) = request.child("Restriction").and_then(|restriction| restriction.children.first()) {
+    if let Some(restriction) =
+        request.child("Restriction").and_then(|restriction| restriction.children.first())
+    {
         let mut kept = Vec::with_capacity(items.len());
         for item in items {
             if restriction::matches(mailbox, item, restriction)? {
@@ -43,7 +49,11 @@ fn one(context: &Context<'_>, request: &Element, id: &Element) -> Outcome {
     }
     sort(mailbox, &mut items, list(request, "SortOrder"))?;
     let page = Page::read(request.child("IndexedPageItemView"), items.len())?;
-    let shown = items.iter().skip(page.offset).take(page.count).map(|item| render::listed_item(mailbox, item, &shape));
+    let shown = items
+        .iter()
+        .skip(page.offset)
+        .take(page.count)
+        .map(|item| render::listed_item(mailbox, item, &shape));
     let list = Element::types("Items").with_children(shown);
     Ok(vec![page.describe(Element::messages("RootFolder")).with_child(list)])
 }

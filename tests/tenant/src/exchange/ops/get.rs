@@ -1,13 +1,13 @@
 //! `GetItem`.
 
 use super::{Context, list};
+use crate::counters::ContentKind;
 use crate::exchange::access::item_not_found;
 use crate::exchange::answer::{Failure, Outcome, response};
 use crate::exchange::ids::EntryId;
 use crate::exchange::render;
 use crate::exchange::shape::Shape;
 use crate::exchange::xml::Element;
-use crate::counters::ContentKind;
 
 /// `GetItem`: each item succeeds or fails alone.
 pub(super) fn items(context: &mut Context<'_>, request: &Element) -> Element {

@@ -71,7 +71,9 @@ impl Context<'_> {
         let names = [id.as_str(), message_id, subject.as_str()];
         let rule = || self.shared.faults.for_item(Service::Exchange, &self.caller.account, operation, &names);
         match self.fault.cloned().or_else(rule) {
-            Some(FaultKind::Item { code, .. }) => Some(Failure::new(&code, "The item could not be processed.")),
+            Some(FaultKind::Item { code, .. }) => {
+                Some(Failure::new(&code, "The item could not be processed."))
+            }
             _ => None,
         }
     }

@@ -31,25 +31,36 @@ pub(super) fn delete(context: &mut Context<'_>, request: &Element) -> Result<Ele
     let ids = list(request, "ItemIds");
     let kinds: Vec<Kind> = ids.iter().filter_map(|id| kind(context, id)).collect();
     if kinds.contains(&Kind::Calendar) && request.attribute("SendMeetingCancellations").is_none() {
-        return Err(Failure::new("ErrorSendMeetingCancellationsRequired", "Send cancellations is required for calendar items.").into());
+        return Err(Failure::new(
+            "ErrorSendMeetingCancellationsRequired",
+            "Send cancellations is required for calendar items.",
+        )
+        .into());
     }
     if kinds.contains(&Kind::Task) && request.attribute("AffectedTaskOccurrences").is_none() {
-        return Err(Failure::new("ErrorAffectedTaskOccurrencesRequired", "Affected task occurrences is required for task items.").into());
+        return Err(Failure::new(
+            "ErrorAffectedTaskOccurrencesRequired",
+            "Affected task occurrences is required for task items.",
+        )
+        .into());
     }
-    Ok(response("DeleteItem", ids.iter().map(|id| {
-        let place = context.caller.item(context.world, context.shared, id)?;
-        let mailbox = context.world.mailbox_of_mut(place.mailbox).ok_or_else(item_not_found)?;
-        match request.attribute("DeleteType") {
-            Some("HardDelete") => mailbox.remove_item(place.item)?,
-            Some("MoveToDeletedItems") => {
-                mailbox.move_item(place.item, mailbox.well_known("deleteditems"))?;
+    Ok(response(
+        "DeleteItem",
+        ids.iter().map(|id| {
+            let place = context.caller.item(context.world, context.shared, id)?;
+            let mailbox = context.world.mailbox_of_mut(place.mailbox).ok_or_else(item_not_found)?;
+            match request.attribute("DeleteType") {
+                Some("HardDelete") => mailbox.remove_item(place.item)?,
+                Some("MoveToDeletedItems") => {
+                    mailbox.move_item(place.item, mailbox.well_known("deleteditems"))?;
+                }
+                _ => {
+                    mailbox.move_item(place.item, mailbox.well_known("recoverableitemsdeletions"))?;
+                }
             }
-            _ => {
-                mailbox.move_item(place.item, mailbox.well_known("recoverableitemsdeletions"))?;
-            }
-        }
-        Ok(Vec::new())
-    })))
+            Ok(Vec::new())
+        }),
+    ))
 }
 
 fn kind(context: &Context<'_>, id: &Element) -> Option<Kind> {

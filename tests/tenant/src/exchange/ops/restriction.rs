@@ -21,7 +21,12 @@ pub(super) fn matches(mailbox: &Mailbox, item: &Item, condition: &Element) -> Re
     match condition.name.as_str() {
         "And" => return all(true),
         "Or" => return all(false),
-        "Not" => return condition.children.first().map_or(Ok(true), |child| matches(mailbox, item, child).map(|met| !met)),
+        "Not" => {
+            return condition
+                .children
+                .first()
+                .map_or(Ok(true), |child| matches(mailbox, item, child).map(|met| !met));
+        }
         _ => {}
     }
     let value = text_of(mailbox, item, &Path::read_in(condition)?);
@@ -31,7 +36,9 @@ pub(super) fn matches(mailbox: &Mailbox, item: &Item, condition: &Element) -> Re
     if condition.name == "Contains" {
         return Ok(contains(condition, value.as_deref().unwrap_or_default()));
     }
-    let constant = condition.descend(&["FieldURIOrConstant", "Constant"]).and_then(|constant| constant.attribute("Value"));
+    let constant = condition
+        .descend(&["FieldURIOrConstant", "Constant"])
+        .and_then(|constant| constant.attribute("Value"));
     let Some(constant) = constant else { return Err(unsupported()) };
     let order = compare(value.as_deref().unwrap_or_default(), constant);
     match condition.name.as_str() {
@@ -59,14 +66,19 @@ pub(super) fn text_of(mailbox: &Mailbox, item: &Item, path: &Path) -> Option<Str
         }
         Path::Indexed { field, index, .. } => {
             let entries = item.properties.get(field.element)?;
-            entries.children.iter().find(|entry| entry.attribute("Key") == Some(index.as_str())).map(|entry| entry.text.clone())
+            entries
+                .children
+                .iter()
+                .find(|entry| entry.attribute("Key") == Some(index.as_str()))
+                .map(|entry| entry.text.clone())
         }
         Path::Extended(field) => render::item_value(item, field).and_then(|values| values.into_iter().next()),
     }
 }
 
 fn contains(condition: &Element, value: &str) -> bool {
-    let constant = condition.child("Constant").and_then(|constant| constant.attribute("Value")).unwrap_or_default();
+    let constant =
+        condition.child("Constant").and_then(|constant| constant.attribute("Value")).unwrap_or_default();
     let (value, constant) = match condition.attribute("ContainmentComparison") {
         Some("Exact") | None => (value.to_owned(), constant.to_owned()),
         Some(_) => (value.to_lowercase(), constant.to_lowercase()),
@@ -78,14 +90,24 @@ fn contains(condition: &Element, value: &str) -> bool {
     }
 }
 
-/// Numbers compare as numbers, everything else (times in UTC among it) as text.
+/// Truth values compare as such however they are written, numbers as numbers, times as times, all else as text.
 fn compare(value: &str, constant: &str) -> Ordering {
+    let (value, constant) = (digit(value), digit(constant));
     match (value.parse::<i64>(), constant.parse::<i64>()) {
         (Ok(value), Ok(constant)) => value.cmp(&constant),
         _ => match (crate::clock::parse_iso(value), crate::clock::parse_iso(constant)) {
             (Some(value), Some(constant)) => value.cmp(&constant),
             _ => value.cmp(constant),
         },
+    }
+}
+
+/// XML Schema writes truth values in two ways; the shorter one.
+fn digit(text: &str) -> &str {
+    match text {
+        "true" => "1",
+        "false" => "0",
+        other => other,
     }
 }
 

@@ -70,8 +70,12 @@ fn utc() -> Element {
     let transition = |kind: &str, to: &str| {
         Element::types("Transition").with_child(Element::value("To", to).with_attribute("Kind", kind))
     };
-    let period = Element::types("Period").with_attribute("Bias", "PT0S").with_attribute("Name", "Standard").with_attribute("Id", PERIOD);
-    let group = Element::types("TransitionsGroup").with_attribute("Id", "0").with_child(transition("Period", PERIOD));
+    let period = Element::types("Period")
+        .with_attribute("Bias", "PT0S")
+        .with_attribute("Name", "Standard")
+        .with_attribute("Id", PERIOD);
+    let group =
+        Element::types("TransitionsGroup").with_attribute("Id", "0").with_child(transition("Period", PERIOD));
     Element::types("TimeZoneDefinition")
         .with_attribute("Id", "UTC")
         .with_attribute("Name", "(UTC) Coordinated Universal Time")

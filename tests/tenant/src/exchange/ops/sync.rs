@@ -25,12 +25,19 @@ pub(super) fn hierarchy(context: &mut Context<'_>, request: &Element) -> Element
     answer("SyncFolderHierarchy", folder_page(context, request))
 }
 
-/// A failed sync carries an empty state, as on a real server.
+/// A failed sync carries an empty state and says it is complete, as on a real server.
 fn answer(operation: &str, outcome: Outcome) -> Element {
     let failed = outcome.is_err();
     let mut message = message(operation, outcome);
     if failed {
-        message = message.with_child(Element::messages("SyncState"));
+        let last = if operation == "SyncFolderItems" {
+            "IncludesLastItemInRange"
+        } else {
+            "IncludesLastFolderInRange"
+        };
+        message = message
+            .with_child(Element::messages("SyncState"))
+            .with_child(Element::messages(last).with_text("true"));
     }
     let mut response = response(operation, []);
     if let Some(messages) = response.child_mut("ResponseMessages") {
@@ -55,7 +62,8 @@ fn item_page(context: &Context<'_>, request: &Element) -> Outcome {
         })
         .collect();
     // The schema check has bounded it already.
-    let changes_max = request.child_text("MaxChangesReturned").and_then(|count| count.parse().ok()).unwrap_or(1);
+    let changes_max =
+        request.child_text("MaxChangesReturned").and_then(|count| count.parse().ok()).unwrap_or(1);
     let page = mailbox.item_changes(folder.number, from, &ignored, changes_max);
     let changes = page.changes.iter().filter_map(|change| item_change(mailbox, *change, &shape));
     let state = SyncState {
@@ -102,7 +110,9 @@ fn folder_page(context: &Context<'_>, request: &Element) -> Outcome {
     let from = reached(context, request, mailbox, place, Scope::Hierarchy)?;
     let page = mailbox.folder_changes(root.number, from, FOLDERS_MAX);
     let changes = page.changes.iter().filter_map(|change| {
-        let shown = |name: &str, number| Some(Element::types(name).with_child(render::folder(mailbox, mailbox.folder(number)?, &shape)));
+        let shown = |name: &str, number| {
+            Some(Element::types(name).with_child(render::folder(mailbox, mailbox.folder(number)?, &shape)))
+        };
         match *change {
             FolderChange::Create(number) => shown("Create", number),
             FolderChange::Update(number) => shown("Update", number),
@@ -128,11 +138,22 @@ fn folder_page(context: &Context<'_>, request: &Element) -> Outcome {
 }
 
 /// How far the request's state has read; a state that is not of this folder, scope and epoch is refused.
-fn reached(context: &Context<'_>, request: &Element, mailbox: &Mailbox, place: FolderPlace, scope: Scope) -> Result<Reached, Failure> {
+fn reached(
+    context: &Context<'_>,
+    request: &Element,
+    mailbox: &Mailbox,
+    place: FolderPlace,
+    scope: Scope,
+) -> Result<Reached, Failure> {
     let Some(text) = request.child_text("SyncState").filter(|text| !text.is_empty()) else {
         return Ok(mailbox.history_start());
     };
-    let invalid = || Failure::new("ErrorInvalidSyncStateData", "Synchronization state data is corrupt or otherwise invalid.");
+    let invalid = || {
+        Failure::new(
+            "ErrorInvalidSyncStateData",
+            "Synchronization state data is corrupt or otherwise invalid.",
+        )
+    };
     let refused = matches!(context.fault, Some(FaultKind::SyncStateRefused));
     let state = SyncState::decode(text).map_err(|_| invalid())?;
     let ours = state.mailbox == mailbox.guid && state.folder == place.folder && state.scope == scope;

@@ -11,13 +11,24 @@ use crate::exchange::world::{Item, Kind};
 use crate::exchange::xml::Element;
 
 /// Properties that stand beside the MIME and do not change it.
-const BESIDE_MIME: [&str; 8] =
-    ["IsRead", "Categories", "Importance", "Sensitivity", "Flag", "ReminderIsSet", "ReminderDueBy", "ReminderMinutesBeforeStart"];
+const BESIDE_MIME: [&str; 8] = [
+    "IsRead",
+    "Categories",
+    "Importance",
+    "Sensitivity",
+    "Flag",
+    "ReminderIsSet",
+    "ReminderDueBy",
+    "ReminderMinutesBeforeStart",
+];
 
 /// `UpdateItem`.
 pub(super) fn items(context: &mut Context<'_>, request: &Element) -> Result<Element, Fault> {
     let changes = list(request, "ItemChanges");
-    let has_calendar = changes.iter().flat_map(|change| list(change, "Updates")).any(|update| update.child("CalendarItem").is_some());
+    let has_calendar = changes
+        .iter()
+        .flat_map(|change| list(change, "Updates"))
+        .any(|update| update.child("CalendarItem").is_some());
     if has_calendar && request.attribute("SendMeetingInvitationsOrCancellations").is_none() {
         let text = "Send invitations or cancellations is required for calendar items.";
         return Err(Failure::new("ErrorSendMeetingInvitationsOrCancellationsRequired", text).into());
@@ -31,12 +42,18 @@ fn one(context: &mut Context<'_>, request: &Element, change: &Element) -> Outcom
     let mailbox = context.world.mailbox_of(place.mailbox).ok_or_else(item_not_found)?;
     let current = mailbox.item(place.item).ok_or_else(item_not_found)?;
     if current.kind == Kind::Message && request.attribute("MessageDisposition").is_none() {
-        return Err(Failure::new("ErrorMessageDispositionRequired", "Message disposition is required for message items."));
+        return Err(Failure::new(
+            "ErrorMessageDispositionRequired",
+            "Message disposition is required for message items.",
+        ));
     }
     let shown = render::item_id(mailbox, current);
     let stale = id.attribute("ChangeKey").is_some_and(|key| Some(key) != shown.attribute("ChangeKey"));
     if stale && request.attribute("ConflictResolution") == Some("NeverOverwrite") {
-        return Err(Failure::new("ErrorIrresolvableConflict", "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item."));
+        return Err(Failure::new(
+            "ErrorIrresolvableConflict",
+            "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item.",
+        ));
     }
     let mut updated = current.clone();
     let mut effect = Effect::default();
@@ -95,7 +112,10 @@ fn apply(item: &mut Item, update: &Element) -> Result<Effect, Failure> {
     let version = Effect { version: true, ..Effect::default() };
     let property = match (update.name.as_str(), &path) {
         ("AppendToItemField", _) => {
-            return Err(Failure::new("ErrorInvalidPropertyAppend", "Append action is not supported for this property."));
+            return Err(Failure::new(
+                "ErrorInvalidPropertyAppend",
+                "Append action is not supported for this property.",
+            ));
         }
         ("DeleteItemField", Path::Extended(field)) => {
             item.extended.remove(&field.key);
@@ -164,5 +184,8 @@ fn unset_entry(item: &mut Item, property: &str, uri: &str, index: &str) {
 }
 
 fn missing_value() -> Failure {
-    Failure::new("ErrorIncorrectUpdatePropertyCount", "An object within a change description must contain one and only one property to modify.")
+    Failure::new(
+        "ErrorIncorrectUpdatePropertyCount",
+        "An object within a change description must contain one and only one property to modify.",
+    )
 }

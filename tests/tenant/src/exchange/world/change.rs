@@ -4,8 +4,8 @@ use super::item::Item;
 use super::mailbox::Mailbox;
 use super::{World, events, messages};
 use crate::content::Rng;
-use crate::exchange::ids::{FolderNumber, ItemNumber};
 use crate::exchange::convert;
+use crate::exchange::ids::{FolderNumber, ItemNumber};
 use crate::exchange::xml::Element;
 
 /// Makes one change; false if none was possible.
@@ -54,7 +54,8 @@ fn edit(mailbox: &mut Mailbox, rng: &mut Rng, now_ms: i64) -> bool {
         if item.kind.is_mail() {
             convert::rewrite_subject(item);
         } else {
-            item.properties.insert("Body".to_owned(), Element::value("Body", body).with_attribute("BodyType", "Text"));
+            item.properties
+                .insert("Body".to_owned(), Element::value("Body", body).with_attribute("BodyType", "Text"));
             convert::compose_mime(item);
         }
     });
@@ -112,12 +113,16 @@ fn any_folder(mailbox: &Mailbox, rng: &mut Rng, class: &str) -> Option<(FolderNu
 }
 
 fn own_folder(mailbox: &Mailbox, rng: &mut Rng) -> Option<FolderNumber> {
-    let own: Vec<FolderNumber> =
-        mailbox.folders().filter(|folder| folder.distinguished.is_none()).map(|folder| folder.number).collect();
+    let own: Vec<FolderNumber> = mailbox
+        .folders()
+        .filter(|folder| folder.distinguished.is_none())
+        .map(|folder| folder.number)
+        .collect();
     rng.pick(&own).copied()
 }
 
 fn any_item(mailbox: &Mailbox, rng: &mut Rng, wanted: impl Fn(&Item) -> bool) -> Option<ItemNumber> {
-    let items: Vec<ItemNumber> = mailbox.items().filter(|item| wanted(item)).map(|item| item.place.number).collect();
+    let items: Vec<ItemNumber> =
+        mailbox.items().filter(|item| wanted(item)).map(|item| item.place.number).collect();
     rng.pick(&items).copied()
 }

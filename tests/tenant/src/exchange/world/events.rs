@@ -15,13 +15,17 @@ pub(super) fn event(rng: &mut Rng, now_ms: i64) -> Item {
     let mut item = Item::new(Kind::Calendar, "IPM.Appointment");
     let start = now_ms + HOUR_MS * i64::try_from(rng.below(1000)).unwrap_or(0);
     item.set("Subject", words(rng, 3));
-    item.set("UID", format!("040000008200E00074C5B7101A82E008{}", rng.guid().replace('-', "").to_uppercase()));
+    item.set(
+        "UID",
+        format!("040000008200E00074C5B7101A82E008{}", rng.guid().replace('-', "").to_uppercase()),
+    );
     item.set("Start", iso_seconds(start));
     item.set("End", iso_seconds(start + HOUR_MS));
     item.set("Location", format!("Room {}", rng.below(20)));
     item.set("IsAllDayEvent", "false");
     item.set("LegacyFreeBusyStatus", "Busy");
-    item.properties.insert("Body".to_owned(), Element::value("Body", text(rng)).with_attribute("BodyType", "Text"));
+    item.properties
+        .insert("Body".to_owned(), Element::value("Body", text(rng)).with_attribute("BodyType", "Text"));
     if rng.chance(0.25) {
         item.properties.insert("Recurrence".to_owned(), weekly(start, 2 + rng.below(8)));
     }
@@ -41,8 +45,17 @@ pub(super) fn contact(rng: &mut Rng, _now_ms: i64) -> Item {
     item.set("Surname", format!("{family} {number}"));
     item.set("CompanyName", words(rng, 2));
     item.set("JobTitle", words(rng, 1));
-    item.properties.insert("EmailAddresses".to_owned(), entries("EmailAddresses", &[("EmailAddress1", format!("{name}{number}@{DOMAIN}"))]));
-    item.properties.insert("PhoneNumbers".to_owned(), entries("PhoneNumbers", &[("BusinessPhone", format!("+49 30 {number}")), ("MobilePhone", format!("+49 170 {number}"))]));
+    item.properties.insert(
+        "EmailAddresses".to_owned(),
+        entries("EmailAddresses", &[("EmailAddress1", format!("{name}{number}@{DOMAIN}"))]),
+    );
+    item.properties.insert(
+        "PhoneNumbers".to_owned(),
+        entries(
+            "PhoneNumbers",
+            &[("BusinessPhone", format!("+49 30 {number}")), ("MobilePhone", format!("+49 170 {number}"))],
+        ),
+    );
     finish(item, rng)
 }
 
@@ -55,7 +68,8 @@ pub(super) fn task(rng: &mut Rng, now_ms: i64) -> Item {
     }
     item.set("Status", "NotStarted");
     item.set("PercentComplete", "0");
-    item.properties.insert("Body".to_owned(), Element::value("Body", text(rng)).with_attribute("BodyType", "Text"));
+    item.properties
+        .insert("Body".to_owned(), Element::value("Body", text(rng)).with_attribute("BodyType", "Text"));
     finish(item, rng)
 }
 
@@ -80,6 +94,7 @@ fn weekly(start_ms: i64, times: u64) -> Element {
 }
 
 fn entries(name: &str, values: &[(&str, String)]) -> Element {
-    Element::types(name)
-        .with_children(values.iter().map(|(key, value)| Element::value("Entry", value.clone()).with_attribute("Key", *key)))
+    Element::types(name).with_children(
+        values.iter().map(|(key, value)| Element::value("Entry", value.clone()).with_attribute("Key", *key)),
+    )
 }

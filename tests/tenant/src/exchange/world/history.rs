@@ -61,28 +61,46 @@ impl Mailbox {
             let arrivals = self
                 .items_in(folder)
                 .map(|item| item.place)
-                .filter(|place| place.arrived < from.below && place.arrived <= from.known && shown(place.number))
+                .filter(|place| {
+                    place.arrived < from.below && place.arrived <= from.known && shown(place.number)
+                })
                 .map(|place| (place.arrived, ItemChange::Create(place.number)));
-            return listing(arrivals.collect(), from, changes_max, self.item_events(folder, from.known).is_empty());
+            return listing(
+                arrivals.collect(),
+                from,
+                changes_max,
+                self.item_events(folder, from.known).is_empty(),
+            );
         }
         let mut events = self.item_events(folder, from.known);
         events.retain(|(_, change)| match change {
-            ItemChange::Create(number) | ItemChange::Update(number) | ItemChange::Read(number) | ItemChange::Delete(number) => {
-                shown(*number)
-            }
+            ItemChange::Create(number)
+            | ItemChange::Update(number)
+            | ItemChange::Read(number)
+            | ItemChange::Delete(number) => shown(*number),
         });
         following(events, from, changes_max, self.sequence())
     }
 
     /// The next at most `changes_max` changes of the folders below `root`.
-    pub(crate) fn folder_changes(&self, root: FolderNumber, from: Reached, changes_max: usize) -> Page<FolderChange> {
+    pub(crate) fn folder_changes(
+        &self,
+        root: FolderNumber,
+        from: Reached,
+        changes_max: usize,
+    ) -> Page<FolderChange> {
         if from.below > Sequence(0) {
             let folders = self
                 .descendants(root)
                 .into_iter()
                 .filter(|folder| folder.created < from.below && folder.created <= from.known)
                 .map(|folder| (folder.created, FolderChange::Create(folder.number)));
-            return listing(folders.collect(), from, changes_max, self.folder_events(root, from.known).is_empty());
+            return listing(
+                folders.collect(),
+                from,
+                changes_max,
+                self.folder_events(root, from.known).is_empty(),
+            );
         }
         following(self.folder_events(root, from.known), from, changes_max, self.sequence())
     }
@@ -100,7 +118,10 @@ impl Mailbox {
                 None
             }
         });
-        let gone = self.gone_items().iter().filter(|gone| gone.folder == folder && gone.at > known && gone.arrived <= known);
+        let gone = self
+            .gone_items()
+            .iter()
+            .filter(|gone| gone.folder == folder && gone.at > known && gone.arrived <= known);
         present.chain(gone.map(|gone| (gone.at, ItemChange::Delete(gone.number)))).collect()
     }
 

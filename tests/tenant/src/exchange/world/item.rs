@@ -211,7 +211,14 @@ pub(crate) struct Folder {
 impl Folder {
     /// The element folders of this class are shown as.
     pub(crate) fn element(&self) -> &'static str {
-        let by_class = [("IPF.Appointment", "CalendarFolder"), ("IPF.Contact", "ContactsFolder"), ("IPF.Task", "TasksFolder")];
-        by_class.iter().find(|(prefix, _)| self.class.starts_with(prefix)).map_or("Folder", |(_, element)| element)
+        let by_class = [
+            ("IPF.Appointment", "CalendarFolder"),
+            ("IPF.Contact", "ContactsFolder"),
+            ("IPF.Task", "TasksFolder"),
+        ];
+        by_class
+            .iter()
+            .find(|(prefix, _)| self.class.starts_with(prefix))
+            .map_or("Folder", |(_, element)| element)
     }
 }

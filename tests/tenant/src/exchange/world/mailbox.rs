@@ -174,7 +174,11 @@ impl Mailbox {
     }
 
     /// Changes a folder in place and gives it a new version. A new name must be free.
-    pub(crate) fn update_folder(&mut self, number: FolderNumber, change: impl FnOnce(&mut Folder)) -> Result<(), Refused> {
+    pub(crate) fn update_folder(
+        &mut self,
+        number: FolderNumber,
+        change: impl FnOnce(&mut Folder),
+    ) -> Result<(), Refused> {
         let mut folder = self.folders.get(&number).cloned().ok_or(Refused::FolderNotFound)?;
         change(&mut folder);
         if let Some(parent) = folder.parent {
@@ -204,7 +208,8 @@ impl Mailbox {
         if folder.distinguished.is_some() {
             return Err(Refused::Distinguished);
         }
-        let mut doomed: Vec<FolderNumber> = self.descendants(number).iter().map(|folder| folder.number).collect();
+        let mut doomed: Vec<FolderNumber> =
+            self.descendants(number).iter().map(|folder| folder.number).collect();
         doomed.insert(0, number);
         // Children first, so that each one's parent still says where it was.
         for folder in doomed.into_iter().rev() {
@@ -215,7 +220,12 @@ impl Mailbox {
             let at = self.step();
             if let Some(gone) = self.folders.remove(&folder) {
                 let parent = gone.parent.unwrap_or(gone.number);
-                self.gone_folders.push(Gone { number: gone.number, folder: parent, arrived: gone.created, at });
+                self.gone_folders.push(Gone {
+                    number: gone.number,
+                    folder: parent,
+                    arrived: gone.created,
+                    at,
+                });
             }
         }
         Ok(())
@@ -242,7 +252,11 @@ impl Mailbox {
     }
 
     /// Changes an item in place and gives it a new version.
-    pub(crate) fn update_item(&mut self, number: ItemNumber, change: impl FnOnce(&mut Item)) -> Result<(), Refused> {
+    pub(crate) fn update_item(
+        &mut self,
+        number: ItemNumber,
+        change: impl FnOnce(&mut Item),
+    ) -> Result<(), Refused> {
         let at = self.sequence;
         let item = self.items.get_mut(&number).ok_or(Refused::ItemNotFound)?;
         change(item);
@@ -281,12 +295,19 @@ impl Mailbox {
         Ok(())
     }
 
-    fn check_name(&self, parent: FolderNumber, name: &str, except: Option<FolderNumber>) -> Result<(), Refused> {
+    fn check_name(
+        &self,
+        parent: FolderNumber,
+        name: &str,
+        except: Option<FolderNumber>,
+    ) -> Result<(), Refused> {
         if !self.folders.contains_key(&parent) {
             return Err(Refused::FolderNotFound);
         }
         let name = name.to_lowercase();
-        let taken = self.children(parent).any(|child| Some(child.number) != except && child.name.to_lowercase() == name);
+        let taken = self
+            .children(parent)
+            .any(|child| Some(child.number) != except && child.name.to_lowercase() == name);
         if taken { Err(Refused::FolderExists) } else { Ok(()) }
     }
 

@@ -4,12 +4,15 @@ use super::item::{Item, Kind};
 use crate::account::{DOMAIN, PEOPLE};
 use crate::content::Rng;
 use crate::exchange::content::Blob;
-use crate::exchange::mime::{Attachment, AttachmentBody, Body, Contactable, Draft, Event, compose, compose_event};
 use crate::exchange::convert;
+use crate::exchange::mime::{
+    Attachment, AttachmentBody, Body, Contactable, Draft, Event, compose, compose_event,
+};
 
 const WORDS: [&str; 24] = [
-    "invoice", "meeting", "project", "schedule", "report", "quarter", "budget", "delivery", "contract", "review", "Größe",
-    "naïve", "文件", "update", "release", "question", "answer", "draft", "final", "urgent", "holiday", "travel", "café", "plan",
+    "invoice", "meeting", "project", "schedule", "report", "quarter", "budget", "delivery", "contract",
+    "review", "Größe", "naïve", "文件", "update", "release", "question", "answer", "draft", "final",
+    "urgent", "holiday", "travel", "café", "plan",
 ];
 const CATEGORIES: [&str; 4] = ["Red", "Green & <co>", "Blue", "Größe"];
 /// Attachments that many mailboxes hold: name, type and size in bytes.
@@ -91,7 +94,8 @@ pub(super) fn big(address: &str, now_ms: i64, bytes: u64) -> Item {
     draft.subject = format!("Big message of {bytes} bytes");
     // A line of 57 bytes becomes 76 characters and a line end.
     let length = bytes / 78 * 57;
-    draft.attachments = vec![file("big.bin", "application/octet-stream", Blob::Noise { seed: bytes, length })];
+    draft.attachments =
+        vec![file("big.bin", "application/octet-stream", Blob::Noise { seed: bytes, length })];
     build(&draft)
 }
 
@@ -123,7 +127,8 @@ fn draft_time(rng: &mut Rng, now_ms: i64) -> i64 {
 }
 
 fn both(text: &str) -> Body {
-    let html = format!("<html><body><p>{}</p></body></html>", text.replace('&', "&amp;").replace('\n', "</p>\n<p>"));
+    let html =
+        format!("<html><body><p>{}</p></body></html>", text.replace('&', "&amp;").replace('\n', "</p>\n<p>"));
     Body::Both { text: text.to_owned(), html }
 }
 
@@ -197,10 +202,14 @@ fn meeting(rng: &mut Rng, mut draft: Draft) -> Item {
 fn latin1(draft: &Draft) -> Vec<u8> {
     let mut bytes = format!(
         "From: {}\r\nSubject: =?iso-8859-1?Q?Gr=F6=DFe?= {}\r\nMessage-ID: {}\r\nX-Raw: ",
-        draft.from.address, draft.message_id.len(), draft.message_id
+        draft.from.address,
+        draft.message_id.len(),
+        draft.message_id
     )
     .into_bytes();
-    bytes.extend_from_slice(b"caf\xe9\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"=_x\"\r\n\r\n");
+    bytes.extend_from_slice(
+        b"caf\xe9\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"=_x\"\r\n\r\n",
+    );
     bytes.extend_from_slice(b"--=_x\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nGr=F6=DFe =3D=\r\n soft\r\n");
     bytes.extend_from_slice(b"--=_x\r\nContent-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n\r\n<p>Gr\xf6\xdfe</p>\r\n--=_x--\r\n");
     bytes

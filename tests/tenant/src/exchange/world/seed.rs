@@ -86,7 +86,11 @@ pub(super) fn generate(seed: u64, size: Size) -> World {
 }
 
 fn add_folders(mailbox: &mut Mailbox) {
-    let add = |mailbox: &mut Mailbox, parent: Option<FolderNumber>, name: &str, class: &str, id: Option<&'static str>| {
+    let add = |mailbox: &mut Mailbox,
+               parent: Option<FolderNumber>,
+               name: &str,
+               class: &str,
+               id: Option<&'static str>| {
         // The names below are distinct and parents come first, so nothing is refused.
         let _ = mailbox.add_folder(parent, name, class, id);
     };
@@ -123,7 +127,12 @@ fn fill(world: &mut World, mailbox: &mut Mailbox, rng: &mut Rng, size: Size) {
             store(world, mailbox, to, item);
         }
     }
-    let plain = |folder: &str, count: usize, make: &dyn Fn(&mut Rng, i64) -> Item, world: &mut World, mailbox: &mut Mailbox, rng: &mut Rng| {
+    let plain = |folder: &str,
+                 count: usize,
+                 make: &dyn Fn(&mut Rng, i64) -> Item,
+                 world: &mut World,
+                 mailbox: &mut Mailbox,
+                 rng: &mut Rng| {
         let to = folder_named(mailbox, folder);
         for _ in 0..size.scale(count) {
             let item = make(rng, world.now_ms);
@@ -141,7 +150,11 @@ fn fill(world: &mut World, mailbox: &mut Mailbox, rng: &mut Rng, size: Size) {
 /// The folder with this distinguished id or, among users' folders, this name.
 fn folder_named(mailbox: &Mailbox, name: &str) -> FolderNumber {
     let own = || mailbox.folders().find(|folder| folder.name == name).map(|folder| folder.number);
-    mailbox.distinguished(name).map(|folder| folder.number).or_else(own).unwrap_or_else(|| mailbox.well_known("inbox"))
+    mailbox
+        .distinguished(name)
+        .map(|folder| folder.number)
+        .or_else(own)
+        .unwrap_or_else(|| mailbox.well_known("inbox"))
 }
 
 fn store(world: &mut World, mailbox: &mut Mailbox, to: FolderNumber, mut item: Item) {

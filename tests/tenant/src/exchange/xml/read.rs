@@ -46,7 +46,9 @@ impl ReadError {
     /// Where reading stopped, in bytes.
     pub(crate) const fn offset(&self) -> usize {
         match self {
-            Self::Malformed { offset, .. } | Self::IllegalCharacter { offset, .. } | Self::TooLarge { offset } => *offset,
+            Self::Malformed { offset, .. }
+            | Self::IllegalCharacter { offset, .. }
+            | Self::TooLarge { offset } => *offset,
         }
     }
 }
@@ -143,7 +145,9 @@ fn open(reader: &NsReader<&[u8]>, start: &BytesStart<'_>, offset: usize) -> Resu
         if attribute.key.as_namespace_binding().is_some() {
             continue;
         }
-        let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).map_err(|error| malformed(offset, &error))?;
+        let value = attribute
+            .normalized_value(quick_xml::XmlVersion::Implicit1_0)
+            .map_err(|error| malformed(offset, &error))?;
         if let Some(character) = value.chars().find(|character| !is_legal(*character)) {
             return Err(illegal(offset, character));
         }
@@ -177,7 +181,11 @@ pub(super) const fn is_legal(character: char) -> bool {
 }
 
 fn illegal(offset: usize, character: char) -> ReadError {
-    ReadError::IllegalCharacter { offset, character: character.escape_default().to_string(), value: u32::from(character) }
+    ReadError::IllegalCharacter {
+        offset,
+        character: character.escape_default().to_string(),
+        value: u32::from(character),
+    }
 }
 
 fn malformed(offset: usize, reason: &dyn std::fmt::Display) -> ReadError {
@@ -192,7 +200,9 @@ mod tests {
 
     #[test]
     fn names_text_and_attributes_are_resolved() {
-        let body = format!("<?xml version=\"1.0\"?>\n<x:A xmlns:x=\"{TYPES}\" K=\"a&amp;b\"><B>1 &lt; <![CDATA[2 & 3]]>&#x41;</B></x:A>");
+        let body = format!(
+            "<?xml version=\"1.0\"?>\n<x:A xmlns:x=\"{TYPES}\" K=\"a&amp;b\"><B>1 &lt; <![CDATA[2 & 3]]>&#x41;</B></x:A>"
+        );
         let root = read(&body).expect("well-formed");
         assert_eq!((root.space, root.name.as_str()), (Space::Types, "A"));
         assert_eq!(root.attribute("K"), Some("a&b"));
@@ -203,7 +213,8 @@ mod tests {
 
     #[test]
     fn the_documentations_https_namespaces_are_foreign() {
-        let root = read(&format!("<A xmlns=\"{}\"/>", TYPES.replace("http:", "https:"))).expect("well-formed");
+        let root =
+            read(&format!("<A xmlns=\"{}\"/>", TYPES.replace("http:", "https:"))).expect("well-formed");
         assert_eq!(root.space, Space::Foreign);
     }
 
@@ -216,7 +227,18 @@ mod tests {
 
     #[test]
     fn broken_documents_are_refused() {
-        for body in ["", "text", "<A>", "<A></B>", "<A/><B/>", "<A/>text", "<!DOCTYPE a><A/>", "<A>&nbsp;</A>", "<p:A/>", "<A b=1/>"] {
+        for body in [
+            "",
+            "text",
+            "<A>",
+            "<A></B>",
+            "<A/><B/>",
+            "<A/>text",
+            "<!DOCTYPE a><A/>",
+            "<A>&nbsp;</A>",
+            "<p:A/>",
+            "<A b=1/>",
+        ] {
             assert!(matches!(read(body), Err(ReadError::Malformed { .. })), "{body:?} was accepted");
         }
     }

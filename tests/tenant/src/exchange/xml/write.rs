@@ -109,17 +109,25 @@ mod tests {
     fn text(element: &Element, references: bool) -> String {
         let mut output = Output::new(references);
         output.element(element);
-        output.finish().into_iter().map(|segment| match segment {
-            Segment::Text(text) => text,
-            Segment::Base64(_) => "[]".to_owned(),
-        }).collect()
+        output
+            .finish()
+            .into_iter()
+            .map(|segment| match segment {
+                Segment::Text(text) => text,
+                Segment::Base64(_) => "[]".to_owned(),
+            })
+            .collect()
     }
 
     #[test]
     fn written_elements_read_back() {
         let element = Element::value("Subject", "a & b < c\r\n\u{1f600}").with_attribute("K", "\"x\"");
         let written = text(&element, true);
-        let body = written.replacen("<t:Subject", "<t:Subject xmlns:t=\"http://schemas.microsoft.com/exchange/services/2006/types\"", 1);
+        let body = written.replacen(
+            "<t:Subject",
+            "<t:Subject xmlns:t=\"http://schemas.microsoft.com/exchange/services/2006/types\"",
+            1,
+        );
         let back = read(&body).expect("what is written can be read");
         assert_eq!(back.text, element.text);
         assert_eq!(back.attribute("K"), Some("\"x\""));

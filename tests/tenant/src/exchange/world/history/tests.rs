@@ -26,7 +26,8 @@ struct Picture {
 
 impl Picture {
     fn of(mailbox: &Mailbox, folder: FolderNumber) -> Self {
-        let items = mailbox.items_in(folder).map(|item| (item.place.number, (item.place.changed, item.is_read)));
+        let items =
+            mailbox.items_in(folder).map(|item| (item.place.number, (item.place.changed, item.is_read)));
         Self { items: items.collect() }
     }
 
@@ -48,7 +49,8 @@ impl Picture {
 #[test]
 fn a_first_listing_is_newest_first_and_paged() {
     let (mut mailbox, inbox, _) = mailbox();
-    let numbers: Vec<ItemNumber> = (0..5).map(|_| mailbox.add_item(inbox, message()).expect("added")).collect();
+    let numbers: Vec<ItemNumber> =
+        (0..5).map(|_| mailbox.add_item(inbox, message()).expect("added")).collect();
     let first = mailbox.item_changes(inbox, mailbox.history_start(), &[], 3);
     assert_eq!(first.changes, [4, 3, 2].map(|at| ItemChange::Create(numbers[at])));
     assert!(!first.complete);
@@ -62,7 +64,8 @@ fn a_first_listing_is_newest_first_and_paged() {
 #[test]
 fn each_kind_of_change_is_told_as_itself() {
     let (mut mailbox, inbox, other) = mailbox();
-    let numbers: Vec<ItemNumber> = (0..5).map(|_| mailbox.add_item(inbox, message()).expect("added")).collect();
+    let numbers: Vec<ItemNumber> =
+        (0..5).map(|_| mailbox.add_item(inbox, message()).expect("added")).collect();
     let start = mailbox.item_changes(inbox, mailbox.history_start(), &[], 512).reached;
     mailbox.update_item(numbers[0], |item| item.set("Subject", "x")).expect("updated");
     mailbox.set_read(numbers[1], false).expect("marked");
