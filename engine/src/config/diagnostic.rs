@@ -6,7 +6,7 @@ use std::{ops::Range, sync::Arc};
 use crate::error::EngineError;
 
 /// A range of bytes in the file.
-pub type Span = Range<usize>;
+pub(super) type Span = Range<usize>;
 
 /// Most complaints that one report shows.
 const SHOWN_MAX: usize = 20;
@@ -17,16 +17,16 @@ const BLOT: &str = "***";
 
 /// A config file's text and name.
 #[derive(Debug)]
-pub struct Text {
+pub(super) struct Text {
     /// The name shown to people.
-    pub name: String,
+    pub(super) name: String,
     /// What is in it.
-    pub content: String,
+    pub(super) content: String,
 }
 
 /// One complaint.
 #[derive(Clone, Debug)]
-pub struct Diagnostic {
+pub(super) struct Diagnostic {
     span: Span,
     message: String,
     hint: Option<String>,
@@ -34,7 +34,7 @@ pub struct Diagnostic {
 
 /// Complaints about one file, gathered so that all are seen at once.
 #[derive(Clone, Debug)]
-pub struct Diagnostics {
+pub(super) struct Diagnostics {
     text: Arc<Text>,
     hidden: Vec<Span>,
     found: Vec<Diagnostic>,
@@ -42,37 +42,37 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// No complaint yet. What lies in `hidden` is never shown.
-    pub fn new(text: Arc<Text>, hidden: Vec<Span>) -> Self {
+    pub(super) fn new(text: Arc<Text>, hidden: Vec<Span>) -> Self {
         Self { text, hidden, found: Vec::new() }
     }
     /// Complains about a place.
-    pub fn add(&mut self, span: &Span, message: impl Into<String>) {
+    pub(super) fn add(&mut self, span: &Span, message: impl Into<String>) {
         self.found.push(Diagnostic { span: span.clone(), message: message.into(), hint: None });
     }
     /// Complains about a place and says what to do.
-    pub fn add_with_hint(&mut self, span: &Span, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn add_with_hint(&mut self, span: &Span, message: impl Into<String>, hint: impl Into<String>) {
         self.found.push(Diagnostic { span: span.clone(), message: message.into(), hint: Some(hint.into()) });
     }
     /// From now on never shows what stands there.
-    pub fn hide(&mut self, span: &Span) {
+    pub(super) fn hide(&mut self, span: &Span) {
         self.hidden.push(span.clone());
     }
     /// True if there is nothing to complain about.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
     /// A report like this one, without complaints: for trying something out.
-    pub fn fresh(&self) -> Self {
+    pub(super) fn fresh(&self) -> Self {
         Self { text: Arc::clone(&self.text), hidden: self.hidden.clone(), found: Vec::new() }
     }
     /// Takes over what another report found.
-    pub fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, other: Self) {
         self.hidden.extend(other.hidden);
         self.found.extend(other.found);
     }
 
     /// An error that shows every complaint, in the order of the file; nothing if there is none.
-    pub fn into_result(mut self) -> Result<(), EngineError> {
+    pub(super) fn into_result(mut self) -> Result<(), EngineError> {
         self.found.sort_by_key(|diagnostic| diagnostic.span.start);
         let blocks: Vec<String> =
             self.found.iter().take(SHOWN_MAX).map(|diagnostic| self.render(diagnostic)).collect();

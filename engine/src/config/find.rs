@@ -22,9 +22,9 @@ pub struct Environment {
     pub config: Option<PathBuf>,
     /// `$LARDER_PLUGIN_PATH`: folders with plugin libraries.
     pub plugin_path: Vec<PathBuf>,
-    /// `$LARDER_CACHE_DIR`: the folder of what can be had again.
+    /// `$LARDER_CACHE`: the folder of what can be had again.
     pub cache_dir: Option<PathBuf>,
-    /// `$LARDER_STATE_DIR`: the folder of what should be kept.
+    /// `$LARDER_STATE`: the folder of what should be kept.
     pub state_dir: Option<PathBuf>,
     /// `$XDG_CONFIG_HOME`.
     pub config_home: Option<PathBuf>,
@@ -48,8 +48,8 @@ impl Environment {
         Ok(Self {
             config: folder("LARDER_CONFIG"),
             plugin_path: split_paths(set("LARDER_PLUGIN_PATH")),
-            cache_dir: folder("LARDER_CACHE_DIR"),
-            state_dir: folder("LARDER_STATE_DIR"),
+            cache_dir: folder("LARDER_CACHE"),
+            state_dir: folder("LARDER_STATE"),
             config_home: folder("XDG_CONFIG_HOME"),
             cache_home: folder("XDG_CACHE_HOME"),
             state_home: folder("XDG_STATE_HOME"),
@@ -58,12 +58,12 @@ impl Environment {
         })
     }
 
-    /// The folder of what can be had again: `$LARDER_CACHE_DIR`, else `larder` in the user's cache folder.
+    /// The folder of what can be had again: `$LARDER_CACHE`, else `larder` in the user's cache folder.
     pub fn cache_folder(&self) -> Option<PathBuf> {
         self.cache_dir.clone().or_else(|| self.user_folder(self.cache_home.as_ref(), ".cache"))
     }
 
-    /// The folder of what should be kept: `$LARDER_STATE_DIR`, else `larder` in the user's state folder.
+    /// The folder of what should be kept: `$LARDER_STATE`, else `larder` in the user's state folder.
     pub fn state_folder(&self) -> Option<PathBuf> {
         self.state_dir.clone().or_else(|| self.user_folder(self.state_home.as_ref(), ".local/state"))
     }
@@ -94,22 +94,30 @@ fn split_paths(value: Option<OsString>) -> Vec<PathBuf> {
 /// Finds, reads and checks the config: the file `named` on the command line, else `$LARDER_CONFIG`, else the first that is there of
 /// `./larder.toml`, the user's and the system's.
 pub fn read_config(named: Option<&Path>, environment: &Environment) -> Result<Config> {
+    find_config(named, environment)?.ok_or_else(|| {
+        let places: Vec<String> =
+            environment.candidates().iter().map(|path| format!("`{}`", path.display())).collect();
+        EngineError::config(format!("there is no config file: looked for {}", places.join(", ")))
+            .with_hint("write one, or name one with --config FILE or $LARDER_CONFIG")
+    })
+}
+
+/// Like [`read_config`], but where none is named, none need be there.
+pub fn find_config(named: Option<&Path>, environment: &Environment) -> Result<Option<Config>> {
     let chosen = named.map(Path::to_owned).or_else(|| environment.config.clone());
     if let Some(path) = chosen {
-        return load(&path, environment)?.ok_or_else(|| {
+        let config = load(&path, environment)?.ok_or_else(|| {
             EngineError::config(format!("there is no config file `{}`", path.display()))
                 .with_hint("see --config and $LARDER_CONFIG")
-        });
+        })?;
+        return Ok(Some(config));
     }
     for path in environment.candidates() {
         if let Some(config) = load(&path, environment)? {
-            return Ok(config);
+            return Ok(Some(config));
         }
     }
-    let places: Vec<String> =
-        environment.candidates().iter().map(|path| format!("`{}`", path.display())).collect();
-    Err(EngineError::config(format!("there is no config file: looked for {}", places.join(", ")))
-        .with_hint("write one, or name one with --config FILE or $LARDER_CONFIG"))
+    Ok(None)
 }
 
 /// Reads one file; `None` if it is not there.

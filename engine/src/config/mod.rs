@@ -14,7 +14,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub use find::{Environment, read_config};
+pub use find::{Environment, find_config, read_config};
 pub use resolved::{
     Config, DESTINATION_DEFAULT, Isolation, KEEP_GONE_DAYS_DEFAULT, Keep, MaxLoss, Options, PluginConfig,
     RepositoryConfig, SetConfig,

@@ -12,25 +12,25 @@ use crate::error::Result;
 
 /// A parsed file.
 #[derive(Debug)]
-pub struct Document {
+pub(super) struct Document {
     /// What it was parsed from.
-    pub text: Arc<Text>,
+    pub(super) text: Arc<Text>,
     /// The top table.
-    pub root: Table,
+    pub(super) root: Table,
 }
 
 /// A value and its place.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// The value.
-    pub value: Value,
+    pub(super) value: Value,
     /// Its place; of a table with a header, the header's.
-    pub span: Span,
+    pub(super) span: Span,
 }
 
 /// A value.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub(super) enum Value {
     /// Text.
     Text(String),
     /// A whole number; `None` if it does not fit 64 bits.
@@ -49,43 +49,43 @@ pub enum Value {
 
 /// A table's entries in the order of the file.
 #[derive(Clone, Debug, Default)]
-pub struct Table {
+pub(super) struct Table {
     /// The entries.
-    pub entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// A key with its value.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The key.
-    pub key: String,
+    pub(super) key: String,
     /// Where the key stands.
-    pub key_span: Span,
+    pub(super) key_span: Span,
     /// The value.
-    pub node: Node,
+    pub(super) node: Node,
 }
 
 impl Table {
     /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
     /// The text of a key, if it is one.
-    pub fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         match &self.get(key)?.value {
             Value::Text(text) => Some(text),
             _ => None,
         }
     }
     /// The whole number of a key, if it is one.
-    pub fn integer(&self, key: &str) -> Option<i64> {
+    pub(super) fn integer(&self, key: &str) -> Option<i64> {
         match &self.get(key)?.value {
             Value::Integer(number) => *number,
             _ => None,
         }
     }
     /// The table of a key, if it is one.
-    pub fn table(&self, key: &str) -> Option<&Table> {
+    pub(super) fn table(&self, key: &str) -> Option<&Table> {
         match &self.get(key)?.value {
             Value::Table(table) => Some(table),
             _ => None,
@@ -93,7 +93,7 @@ impl Table {
     }
 
     /// The table as JSON.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub(super) fn to_json(&self) -> serde_json::Value {
         serde_json::Value::Object(
             self.entries.iter().map(|entry| (entry.key.clone(), entry.node.value.to_json())).collect(),
         )
@@ -102,7 +102,7 @@ impl Table {
 
 impl Value {
     /// What it is, with its article, for people.
-    pub fn describe(&self) -> &'static str {
+    pub(super) fn describe(&self) -> &'static str {
         match self {
             Self::Text(_) => "a text",
             Self::Integer(_) => "a whole number",
@@ -129,7 +129,7 @@ impl Value {
 
 impl Document {
     /// Parses a file's content. `name` is what errors call it.
-    pub fn parse(name: &str, content: String) -> Result<Self> {
+    pub(super) fn parse(name: &str, content: String) -> Result<Self> {
         let text = Arc::new(Text { name: name.to_owned(), content });
         let root = match DeTable::parse(&text.content) {
             Ok(table) => convert_table(table.get_ref()),
@@ -145,7 +145,7 @@ impl Document {
     }
 
     /// An empty report about this file, which never shows a text whose key sounds like a secret's.
-    pub fn diagnostics(&self) -> Diagnostics {
+    pub(super) fn diagnostics(&self) -> Diagnostics {
         let mut hidden = Vec::new();
         hide_secrets(&self.root, &mut hidden);
         Diagnostics::new(Arc::clone(&self.text), hidden)
@@ -153,7 +153,7 @@ impl Document {
 }
 
 /// True if a key of this name holds something that should not be seen.
-pub fn sounds_secret(key: &str) -> bool {
+pub(super) fn sounds_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     // `…_token_file` holds a path.
     !key.ends_with("_file")

@@ -67,7 +67,7 @@ fn set_schema() -> Schema {
 }
 
 fn plugin_schema() -> Schema {
-    Schema::new().optional("library", Takes::Text, "the shared library").optional(
+    Schema::new().required("library", Takes::Text, "the shared library").optional(
         "blake3",
         Takes::Text,
         "the BLAKE3 digest it must have",
@@ -254,7 +254,7 @@ impl<'a> Resolver<'a> {
         }
         Some(PluginConfig {
             name: name.to_owned(),
-            library: table.get("library").and_then(|node| self.path(node)),
+            library: self.path(table.get("library")?)?,
             blake3: table.text("blake3").map(str::to_ascii_lowercase),
         })
     }

@@ -83,8 +83,8 @@ pub struct SetConfig {
 pub struct PluginConfig {
     /// The plugin's name.
     pub name: String,
-    /// The library, if it is not simply found in the plugin path.
-    pub library: Option<PathBuf>,
+    /// The library.
+    pub library: PathBuf,
     /// The BLAKE3 digest that the library must have, in lower-case hex.
     pub blake3: Option<String>,
 }

@@ -11,22 +11,22 @@ use super::{
 };
 
 /// Where a secret can be found, as keys of its table.
-pub const SECRET_KEYS: [&str; 4] = ["env", "file", "command", "keyring"];
+pub(super) const SECRET_KEYS: [&str; 4] = ["env", "file", "command", "keyring"];
 
 /// A table's place in the file, for people: `[set.home.options]`, or `[[…]]` for one of several.
 #[derive(Clone, Debug)]
-pub struct Path {
+pub(super) struct Path {
     name: String,
     one_of_many: bool,
 }
 
 impl Path {
     /// The path of a table from its dotted name; empty for the top of the file.
-    pub fn new(name: impl Into<String>) -> Self {
+    pub(super) fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), one_of_many: false }
     }
     /// The path of a table in this one.
-    pub fn below(&self, key: &str) -> Self {
+    pub(super) fn below(&self, key: &str) -> Self {
         Self::new(if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) })
     }
     /// The path of each of the tables that share this one's name.
@@ -46,19 +46,19 @@ impl fmt::Display for Path {
 }
 
 /// Checks tables and gathers what is wrong.
-pub struct Checker<'a> {
+pub(super) struct Checker<'a> {
     report: &'a mut Diagnostics,
 }
 
 impl<'a> Checker<'a> {
     /// Complaints go to `report`.
-    pub fn new(report: &'a mut Diagnostics) -> Self {
+    pub(super) fn new(report: &'a mut Diagnostics) -> Self {
         Self { report }
     }
 
     /// Checks a table whose header (or opening) stands at `span`. Keys in `loose` are known to the table, but what they hold is
     /// left to someone else.
-    pub fn table(&mut self, schema: &Schema, table: &Table, span: &Span, path: &Path, loose: &[&str]) {
+    pub(super) fn table(&mut self, schema: &Schema, table: &Table, span: &Span, path: &Path, loose: &[&str]) {
         for entry in &table.entries {
             if loose.contains(&entry.key.as_str()) {
                 continue;

@@ -127,7 +127,7 @@ fn plugins_and_their_path_start_from_the_configs_folder() {
     ))
     .unwrap();
     assert_eq!(config.plugin_path, [Path::new("/etc/larder/plugins"), Path::new("/opt")]);
-    assert_eq!(config.plugins[0].library.as_deref(), Some(Path::new("/etc/larder/m.so")));
+    assert_eq!(config.plugins[0].library, Path::new("/etc/larder/m.so"));
     assert_eq!(config.plugins[0].blake3.as_deref(), Some("ab".repeat(32).as_str()));
 }
 

@@ -1,0 +1,137 @@
+//! What every command needs: the config, the engine, a way to tell things.
+
+use std::sync::Arc;
+
+use super::{
+    arguments::{Global, Selection},
+    output::{Form, Output, Verbosity},
+    progress::{Progress, Told},
+};
+use crate::{
+    clock::{Clock, SystemClock},
+    config::{Config, Environment, PluginConfig, read_config},
+    engine::Engine,
+    error::{EngineError, EngineErrorKind, Result},
+    events::{Event, Events as _},
+    plugin::Registry,
+    process::Interrupt,
+};
+
+/// What a command works with.
+pub(super) struct Context {
+    /// Where results go.
+    pub(super) output: Arc<Output>,
+    /// The config.
+    pub(super) config: Config,
+    environment: Environment,
+    interrupt: Interrupt,
+    clock: Arc<dyn Clock>,
+}
+
+/// An engine whose events are shown for as long as this lives.
+pub(super) struct Running {
+    /// The engine.
+    pub(super) engine: Engine,
+    progress: Arc<Progress>,
+}
+
+impl Running {
+    /// Ends the showing of events, before results are printed.
+    pub(super) fn finish(&self) {
+        self.progress.finish();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.progress.finish();
+    }
+}
+
+/// The output that the options ask for.
+pub(super) fn output(global: &Global) -> Output {
+    let form = if global.json { Form::Json } else { Form::Text };
+    let verbosity = match (global.quiet, global.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    Output::standard(form, verbosity)
+}
+
+impl Context {
+    /// Reads environment and config.
+    pub(super) fn new(global: &Global, output: Arc<Output>, interrupt: Interrupt) -> Result<Self> {
+        let environment = Environment::read()?;
+        let config = read_config(global.config.as_deref(), &environment)?;
+        Ok(Self { output, config, environment, interrupt, clock: Arc::new(SystemClock::new()) })
+    }
+
+    /// An engine that tells `told` of what happens.
+    pub(super) fn engine(&self, told: Told) -> Result<Running> {
+        let progress = Arc::new(Progress::new(Arc::clone(&self.output), Arc::clone(&self.clock), told));
+        let registry = registry(Some(&self.config), &self.environment, &progress)?;
+        let engine = Engine::new(
+            self.config.clone(),
+            registry,
+            Arc::<Progress>::clone(&progress),
+            self.interrupt.clone(),
+            Arc::clone(&self.clock),
+        );
+        Ok(Running { engine, progress })
+    }
+
+    /// The repository that a selection means: the named one, the named set's, or the only one.
+    pub(super) fn repository(&self, selection: &Selection) -> Result<String> {
+        match (&selection.repository, &selection.set) {
+            (Some(name), set) => {
+                if let Some(set) = set {
+                    self.config.set(set)?;
+                }
+                Ok(self.config.repository(name)?.name.clone())
+            }
+            (None, Some(set)) => Ok(self.config.set(set)?.repository.clone()),
+            (None, None) => Ok(self.config.repository_or_only(None)?.name.clone()),
+        }
+    }
+}
+
+/// The linked plugins, those in the plugin path, and those that the config names. A library in the path that cannot be used is a
+/// warning, one that the config names an error.
+pub(super) fn registry(
+    config: Option<&Config>,
+    environment: &Environment,
+    progress: &Progress,
+) -> Result<Registry> {
+    let mut registry = Registry::new();
+    let mut folders = environment.plugin_path.clone();
+    folders.extend(config.into_iter().flat_map(|config| config.plugin_path.iter().cloned()));
+    for (path, error) in registry.search(&folders) {
+        progress.event(Event::warning("larder", format!("`{}` is not used: {error}", path.display())));
+    }
+    for error in registry.refused() {
+        progress.event(Event::warning("larder", format!("a plugin of this program cannot be used: {error}")));
+    }
+    for plugin in config.into_iter().flat_map(|config| &config.plugins) {
+        add(&mut registry, plugin)?;
+    }
+    Ok(registry)
+}
+
+fn add(registry: &mut Registry, plugin: &PluginConfig) -> Result<()> {
+    let pin = plugin.blake3.as_deref().map(blake3::Hash::from_hex).transpose().map_err(|error| {
+        EngineError::config(format!("[plugin.{}]: its BLAKE3 digest is none", plugin.name)).with_source(error)
+    })?;
+    registry.add_path(&plugin.library, pin).map_err(|error| {
+        EngineError::new(EngineErrorKind::Plugin, format!("plugin `{}` cannot be loaded", plugin.name))
+            .with_source(error)
+    })?;
+    match registry.find(&plugin.name) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(EngineError::config(format!(
+            "`{}` holds another plugin than [plugin.{}] says",
+            plugin.library.display(),
+            plugin.name
+        ))),
+    }
+}

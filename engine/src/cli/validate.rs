@@ -1,0 +1,84 @@
+//! `larder validate`: whether a backup would work, without making one.
+
+use clap::Args;
+use larder_sdk::{Finding, FindingLevel};
+use serde_json::{Value, json};
+
+use super::{context::Context, format, output::Output, progress::Told};
+use crate::error::{EngineErrorKind, ExitCode, Result};
+
+/// Check that the config is right and that sources and repositories can be reached. Reads no data and writes nothing.
+#[derive(Args, Debug)]
+pub(super) struct Validate {
+    /// The sets to check; all if none is named.
+    #[arg(value_name = "SET")]
+    pub(super) sets: Vec<String>,
+}
+
+impl Validate {
+    /// Ends with [`ExitCode::Failed`] if a backup of anything would not work.
+    pub(super) fn execute(&self, context: &Context) -> Result<ExitCode> {
+        let sets = context.sets(&self.sets)?;
+        let running = context.engine(Told::Progress)?;
+        let mut code = ExitCode::Done;
+        for set in sets {
+            match running.engine.validate(&set) {
+                Ok(findings) => {
+                    running.finish();
+                    for finding in &findings {
+                        show(&context.output, &set, finding)?;
+                    }
+                    if findings.iter().any(|finding| finding.level == FindingLevel::Error) {
+                        code = ExitCode::Failed;
+                    }
+                }
+                Err(error) if error.kind() == EngineErrorKind::Interrupted => return Err(error),
+                Err(error) => {
+                    running.finish();
+                    code = error.exit_code();
+                    context.output.error(&error.context(format_args!("set `{set}`")));
+                }
+            }
+        }
+        context.output.flush()?;
+        Ok(code)
+    }
+}
+
+/// Shows one finding.
+pub(super) fn show(output: &Output, set: &str, finding: &Finding) -> Result<()> {
+    output.result(|| record(set, finding), || line(set, finding))
+}
+
+fn record(set: &str, finding: &Finding) -> Value {
+    json!({
+        "type": "finding",
+        "set": set,
+        "level": word(finding.level),
+        "subject": finding.subject,
+        "code": finding.code,
+        "message": finding.message,
+        "hint": finding.hint,
+    })
+}
+
+fn line(set: &str, finding: &Finding) -> String {
+    let mut line = format!(
+        "{:<7}  {set}: {}: {}",
+        word(finding.level),
+        format::name(&finding.subject),
+        format::name(&finding.message)
+    );
+    if let Some(hint) = &finding.hint {
+        line.push_str(&format!("\n         {}", format::name(hint)));
+    }
+    line
+}
+
+fn word(level: FindingLevel) -> &'static str {
+    match level {
+        FindingLevel::Good => "good",
+        FindingLevel::Warning => "warning",
+        FindingLevel::Error => "error",
+    }
+}
