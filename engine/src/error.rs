@@ -255,6 +255,16 @@ impl From<larder_sdk::Error> for EngineError {
     }
 }
 
+impl From<crate::plugin::PluginError> for EngineError {
+    fn from(error: crate::plugin::PluginError) -> Self {
+        let kind = match error {
+            crate::plugin::PluginError::Unknown { .. } => EngineErrorKind::Config,
+            _ => EngineErrorKind::Plugin,
+        };
+        Self::new(kind, error.to_string()).with_source(error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,3 +21,5 @@ pub mod store;
 pub mod pipeline;
 pub mod browse;
 pub mod maintenance;
+pub mod restore;
+pub mod engine;
