@@ -12,6 +12,7 @@ use super::error::ApiError;
 use super::model::{ItemRef, World};
 use super::odata::{Entity, Format, Prop, Renderer};
 use super::resource::{self, Node, list_nodes, project};
+use super::search::is_search;
 use super::serve::Admitted;
 use super::{SharePoint, answer};
 use crate::fault::FaultKind;
@@ -57,7 +58,7 @@ impl SharePoint {
         match name {
             "contextinfo" => self.context_info(call),
             "getchanges" => self.get_changes(call, &super::write::json_body(call, body).await?),
-            "postquery" => self.post_query(call, &super::write::json_body(call, body).await?),
+            "postquery" if is_search(call) => self.post_query(call, &super::write::json_body(call, body).await?),
             "getsubwebsfilteredforcurrentuser" => self.read(call),
             _ => self.write(call, body).await,
         }
@@ -123,7 +124,7 @@ impl SharePoint {
     }
 
     fn read(&self, call: &Call) -> Result<Response, ApiError> {
-        if call.segments.first().is_some_and(|first| first.name == "search") {
+        if is_search(call) {
             return self.get_query(call);
         }
         let format = wanted_format(call)?;

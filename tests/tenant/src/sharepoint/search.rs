@@ -16,6 +16,14 @@ const ROWS_MAX: usize = 500;
 /// Rows unless the query says otherwise.
 const ROWS: usize = 10;
 
+/// The two names of the service.
+const NAMES: [&str; 2] = ["search", "microsoft.office.server.search.rest.searchservice"];
+
+/// Whether an address is search's.
+pub(super) fn is_search(call: &Call) -> bool {
+    call.segments.first().is_some_and(|first| NAMES.contains(&first.name.as_str()))
+}
+
 /// What can be asked.
 struct Query {
     text: String,
@@ -30,11 +38,20 @@ impl SharePoint {
         if call.last_name() != "query" {
             return Err(ApiError::no_resource(call.last_name()));
         }
-        let unquoted = |name: &str| {
-            let value = call.options.value(name)?;
-            Some(value.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'"))
+        // Parameters stand in the query string or, for some clients, in the function's brackets.
+        let arguments = call.segments.last().map(|last| last.arguments.as_slice()).unwrap_or_default();
+        let given = |name: &str| arguments.iter().find(|(mine, _)| mine == name).map(|(_, value)| value);
+        let unquoted = |name: &str| match given(name) {
+            Some(value) => value.text(),
+            None => {
+                let value = call.options.value(name)?;
+                Some(value.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'"))
+            }
         };
-        let number = |name: &str| call.options.value(name).and_then(|value| value.parse().ok());
+        let number = |name: &str| match given(name) {
+            Some(value) => value.number().and_then(|number| usize::try_from(number).ok()),
+            None => call.options.value(name).and_then(|value| value.parse().ok()),
+        };
         let text = unquoted("querytext")
             .ok_or_else(|| ApiError::bad_query("The parameter querytext is missing."))?;
         self.search(

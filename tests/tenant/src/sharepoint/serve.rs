@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header, request};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::call::{Call, RequestLine};
 use super::error::ApiError;
@@ -85,6 +85,9 @@ impl SharePoint {
         let plain = download_target(parts.uri.path(), query);
         let path = plain.as_deref().unwrap_or(parts.uri.path());
         let query = if plain.is_some() { "" } else { query };
+        if !path.to_ascii_lowercase().contains("/_api/") {
+            return self.page(host, path);
+        }
         if host == Host::Admin && !account.tenant_admin {
             self.shared.counters.request(&account.user, Service::SharePoint, "admin");
             return answer::error(Some(Format::Bare), &ApiError::denied());
@@ -114,6 +117,16 @@ impl SharePoint {
         let answer = self.handle(&call, admitted, body).await;
         count_listing(self, &answer);
         answer
+    }
+
+    /// A page for people, at a web's own address: where the redirect after a sign-in leads.
+    fn page(&self, host: Host, path: &str) -> Response {
+        let path = super::odata::decode(path).unwrap_or_default();
+        let there = |web: &super::model::Web| web.host == host && web.path.eq_ignore_ascii_case(&path);
+        if !self.world().webs.values().any(there) {
+            return answer::no_site();
+        }
+        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], "<html><body>Home</body></html>").into_response()
     }
 
     async fn admit(&self, call: &Call) -> Result<Admitted, Response> {

@@ -73,6 +73,10 @@ fn below(paths: &Names, link: &str) -> Vec<Vec<String>> {
 fn check_select(entity: &Entity, select: &Names, expand: &Names) -> Result<(), ApiError> {
     for path in select.iter().filter(|path| path[0] != "*") {
         let name = &path[0];
+        // Entities without an `Id` take its name all the same: client libraries select it everywhere.
+        if name == "Id" && entity.get(name).is_none() {
+            continue;
+        }
         let prop = entity.get(name).ok_or_else(|| {
             if entity.kind.starts_with("SP.Data.") {
                 ApiError::no_field(name)
