@@ -117,8 +117,8 @@ impl ReaderHost {
         work: impl FnOnce(&dyn ReaderServices) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let services = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || work(&*services))
-            .await
-            .unwrap_or_else(|stopped| Err(Error::new(ErrorKind::Bug, "a host service stopped").with_source(stopped)))
+        tokio::task::spawn_blocking(move || work(&*services)).await.unwrap_or_else(|stopped| {
+            Err(Error::new(ErrorKind::Bug, "a host service stopped").with_source(stopped))
+        })
     }
 }

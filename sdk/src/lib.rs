@@ -16,6 +16,8 @@ mod runtime;
 mod schema;
 mod secret;
 mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod value;
 
@@ -26,7 +28,8 @@ pub use destination::{Capabilities, Destination, ListPage, ObjectInfo, ObjectKey
 pub use error::{Error, ErrorKind, Result};
 pub use host::{Host, HostServices, LogLevel, Owed, ReaderHost, ReaderServices};
 pub use item::{
-    Container, ContainerId, Cursor, Event, Item, ItemId, Kind, Name, Offer, Posix, ScopeId, StreamInfo, Tag, Unread,
+    Container, ContainerId, Cursor, Event, Item, ItemId, Kind, Name, Offer, Posix, ScopeId, StreamInfo, Tag,
+    Unread,
 };
 pub use plugin::{Plugin, PluginInfo};
 pub use schema::{Key, Schema, Takes};

@@ -42,6 +42,9 @@ fn runtime() -> Result<&'static Runtime> {
         .thread_name("larder-plugin")
         .enable_all()
         .build()
-        .map_err(|error| Error::new(ErrorKind::Unavailable, "the runtime's threads could not be started").with_source(error))?;
+        .map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "the runtime's threads could not be started")
+                .with_source(error)
+        })?;
     Ok(slot.insert(Box::leak(Box::new(runtime))))
 }

@@ -4,5 +4,9 @@ use larder_sdk::abi::PluginTable;
 
 /// The tables of the linked plugins.
 pub(super) fn tables() -> Vec<&'static PluginTable> {
-    vec![]
+    [
+        #[cfg(feature = "files")]
+        larder_files::larder_plugin(),
+    ]
+    .into()
 }

@@ -5,11 +5,15 @@ use std::ops::Range;
 use bytes::Bytes;
 use larder_sdk::{
     Capabilities, Error, ErrorKind, ListPage, ObjectInfo, ObjectKey, Result,
-    abi::messages::{
-        AskCapabilities, Delete, Done, Get, GetRange, List, Op, Put, PutIfAbsent, Stat, TheseCapabilities, ThisObject, ThisPage,
+    abi::{
+        check,
+        messages::{
+            AskCapabilities, Delete, Done, Get, GetRange, List, Op, Put, PutIfAbsent, Stat, TheseCapabilities, ThisObject,
+            ThisPage,
+        },
     },
     codec::{self, Record},
-    limits::{LIST_PAGE_MAX, OBJECT_BYTES_MAX},
+    limits::OBJECT_BYTES_MAX,
 };
 
 use super::call::Handle;
@@ -36,7 +40,7 @@ impl DestinationHandle {
     pub fn list_page(&self, folder: &str, token: Option<String>) -> Result<ListPage> {
         let question = List { folder: folder.to_owned(), token };
         let ThisPage { page } = self.handle.ask(Op::List, &question, self.handle.callee.limits.store)?;
-        check_page(folder, &page).map_err(|error| self.handle.broken(Op::List, error))?;
+        check::page(folder, &page).map_err(|error| self.handle.broken(Op::List, error))?;
         Ok(page)
     }
 
@@ -122,27 +126,6 @@ impl Store for DestinationHandle {
     fn delete(&self, key: &ObjectKey) -> Result<()> {
         self.done(Op::Delete, &Delete { key: key.clone() }, Bytes::new())
     }
-}
-
-/// Everything on a page lies directly in its folder.
-fn check_page(folder: &str, page: &ListPage) -> Result<()> {
-    let entries = page.objects.len() + page.folders.len();
-    if entries > LIST_PAGE_MAX {
-        return Err(broken(format!("a page of {entries} entries, at most {LIST_PAGE_MAX} are allowed")));
-    }
-    let names = page.objects.iter().map(|(key, _)| key.as_str()).chain(page.folders.iter().map(String::as_str));
-    for name in names {
-        let inside = if folder.is_empty() {
-            Some(name)
-        } else {
-            name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'))
-        };
-        let direct = inside.is_some_and(|part| !part.is_empty() && !part.contains('/'));
-        if !direct || name.len() > ObjectKey::BYTES_MAX {
-            return Err(broken(format!("\"{}\" in the listing of folder \"{folder}\"", name.escape_debug())));
-        }
-    }
-    Ok(())
 }
 
 fn broken(message: String) -> Error {

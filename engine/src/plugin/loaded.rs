@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use larder_sdk::{
     Error, ErrorKind, HostServices, PluginInfo, Result,
     abi::{
-        AbiVersion, HostServer, PluginLink,
+        AbiVersion, HostServer, PluginLink, check,
         messages::{Described, Role},
     },
     codec,
@@ -14,7 +14,6 @@ use larder_sdk::{
 use super::{
     CallLimits, DestinationHandle, PluginError, SourceHandle,
     call::{Callee, Cancel, Handle},
-    check,
     services::Services,
     threads::{CallThreads, Patience},
 };

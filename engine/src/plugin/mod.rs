@@ -7,7 +7,6 @@
 mod adapter;
 mod builtin;
 mod call;
-mod check;
 mod destination;
 mod error;
 mod library;

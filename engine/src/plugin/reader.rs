@@ -9,7 +9,7 @@ use bytes::Bytes;
 use larder_sdk::{
     Error, ErrorKind, Event, Item, Result, ScopeId,
     abi::{
-        Answer, FETCH_WANTS_MAX,
+        Answer, FETCH_WANTS_MAX, check,
         messages::{self, AnswerOffers, Batch, Done, Fetch, FetchResult, Finish, Incoming, Next, Op, Piece, ReadBody},
     },
     codec,
@@ -18,7 +18,6 @@ use larder_sdk::{
 
 use super::{
     call::Handle,
-    check,
     services::Registration,
 };
 

@@ -1,14 +1,16 @@
 //! A source behind the boundary.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use larder_sdk::{
     Container, Discovery, Error, ErrorKind, Finding, ReaderServices, Result,
-    abi::messages::{Discover, DiscoverMore, Discovered, Findings, Op, Read, Validate},
-    codec,
+    abi::{
+        check,
+        messages::{Discover, DiscoverMore, Discovered, Findings, Op, Read, Validate},
+    },
 };
 
-use super::{ReaderHandle, call::Handle, check, services::Services};
+use super::{ReaderHandle, call::Handle, services::Services};
 
 /// Most containers of one source.
 const CONTAINERS_MAX: usize = 1_000_000;
@@ -50,7 +52,7 @@ impl SourceHandle {
                 break;
             }
         }
-        check_containers(&found.containers).map_err(|error| self.handle.broken(Op::Discover, error))?;
+        check::containers(&found.containers).map_err(|error| self.handle.broken(Op::Discover, error))?;
         Ok(found)
     }
 
@@ -67,20 +69,4 @@ impl SourceHandle {
     pub fn cancel(&self) {
         self.handle.cancel();
     }
-}
-
-fn check_containers(containers: &[Container]) -> Result<()> {
-    let mut seen = HashSet::with_capacity(containers.len());
-    for container in containers {
-        check::container(container)?;
-        if codec::encode_plain(container)?.len() > larder_sdk::limits::ITEM_BYTES_MAX {
-            let message = format!("container \"{}\" is too large", container.id.display());
-            return Err(Error::new(ErrorKind::CorruptItem, message));
-        }
-        if !seen.insert(&container.id) {
-            let message = format!("container \"{}\" is listed twice", container.id.display());
-            return Err(Error::new(ErrorKind::CorruptItem, message));
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,8 @@
 //! A run of bytes that crosses by pointer and is freed by the side that made it.
-#![expect(unsafe_code, reason = "bytes of the other side are reached by pointer and released through its function")]
+#![expect(
+    unsafe_code,
+    reason = "bytes of the other side are reached by pointer and released through its function"
+)]
 
 use std::{ffi::c_void, ptr, slice};
 
@@ -142,8 +145,7 @@ mod tests {
     fn impossible_pointers_and_lengths_are_refused() {
         let buffer = Buffer { ptr: ptr::null(), len: 1, owner: ptr::null_mut(), release: None };
         assert!(buffer.into_bytes().is_err());
-        let buffer =
-            Buffer { ptr: ptr::dangling(), len: usize::MAX, owner: ptr::null_mut(), release: None };
+        let buffer = Buffer { ptr: ptr::dangling(), len: usize::MAX, owner: ptr::null_mut(), release: None };
         assert!(buffer.into_bytes().is_err());
     }
 }

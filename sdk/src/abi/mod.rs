@@ -10,6 +10,7 @@
 //! - [`Shim`]: a [`Guest`] that turns calls into those of the traits that authors write.
 
 mod buffer;
+pub mod check;
 pub mod entry;
 mod host_link;
 pub mod messages;

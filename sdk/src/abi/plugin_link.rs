@@ -9,8 +9,8 @@ use super::{
     AbiVersion, Answer, Buffer, HostServer, HostTable, PluginTable,
     messages::{Failure, Role},
     table::{
-        CallFn, DescribeFn, Handle, HandleFn, Head, MAGIC, OpenFn, PANIC_UNWIND, Reply, STATUS_DONE, STATUS_FAILED,
-        STATUS_UNANSWERED, Slice,
+        CallFn, DescribeFn, Handle, HandleFn, Head, MAGIC, OpenFn, PANIC_UNWIND, Reply, STATUS_DONE,
+        STATUS_FAILED, STATUS_UNANSWERED, Slice,
     },
 };
 use crate::{Error, Result, limits::MESSAGE_BYTES_MAX};
@@ -41,7 +41,9 @@ pub enum Refusal {
         needed: u32,
     },
     /// Built so that a panic ends the process.
-    #[error("it was built so that a panic ends the process (panic = \"abort\"); build it with panic = \"unwind\"")]
+    #[error(
+        "it was built so that a panic ends the process (panic = \"abort\"); build it with panic = \"unwind\""
+    )]
     PanicAborts,
     /// A function that is not there.
     #[error("its table has no function `{0}`")]
@@ -156,7 +158,10 @@ fn check(head: &Head) -> result::Result<(), Refusal> {
 pub(super) fn outcome(reply: Reply) -> Result<Answer> {
     let message = reply.message.into_bytes()?;
     if message.len() > MESSAGE_BYTES_MAX {
-        return Err(Error::bug(format!("an answer of {} bytes, more than a message may have", message.len())));
+        return Err(Error::bug(format!(
+            "an answer of {} bytes, more than a message may have",
+            message.len()
+        )));
     }
     match reply.status {
         STATUS_DONE => Ok(Answer { message, payload: reply.payload.into_bytes()? }),

@@ -77,16 +77,10 @@ pub struct Head {
 /// Says who the plugin is: a [`super::messages::Described`].
 pub type DescribeFn = unsafe extern "C" fn(reply: *mut Reply);
 /// Makes an instance: a [`super::messages::Opened`]. Takes over the host table's context, whatever comes of it.
-pub type OpenFn =
-    unsafe extern "C" fn(host: *const HostTable, role: u32, options: Slice, reply: *mut Reply);
+pub type OpenFn = unsafe extern "C" fn(host: *const HostTable, role: u32, options: Slice, reply: *mut Reply);
 /// Does one operation on a handle. Takes the payload out of its place, or leaves it to the caller.
-pub type CallFn = unsafe extern "C" fn(
-    handle: Handle,
-    op: u32,
-    message: Slice,
-    payload: *mut Buffer,
-    reply: *mut Reply,
-);
+pub type CallFn =
+    unsafe extern "C" fn(handle: Handle, op: u32, message: Slice, payload: *mut Buffer, reply: *mut Reply);
 /// Cancels or closes a handle. Unknown handles are ignored.
 pub type HandleFn = unsafe extern "C" fn(handle: Handle);
 
@@ -127,9 +121,7 @@ pub struct HostTable {
     /// Goes first into both functions.
     pub context: *mut c_void,
     /// Does one host operation. May be called on any thread, several at once.
-    pub call: Option<
-        unsafe extern "C" fn(context: *mut c_void, op: u32, message: Slice, reply: *mut Reply),
-    >,
+    pub call: Option<unsafe extern "C" fn(context: *mut c_void, op: u32, message: Slice, reply: *mut Reply)>,
     /// Gives the context back.
     pub release: Option<unsafe extern "C" fn(context: *mut c_void)>,
 }

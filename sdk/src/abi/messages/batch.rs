@@ -115,7 +115,11 @@ impl<'a> Batch<'a> {
     /// The next event; `None` at the end, where nothing else may follow.
     pub fn event(&mut self) -> Result<Option<Incoming>> {
         if self.left == 0 {
-            return if self.rest.is_empty() { Ok(None) } else { Err(broken("bytes follow the last event".to_owned())) };
+            return if self.rest.is_empty() {
+                Ok(None)
+            } else {
+                Err(broken("bytes follow the last event".to_owned()))
+            };
         }
         let (wire, used) = codec::decode_prefix::<Wire>(self.rest)?;
         self.rest = &self.rest[used..];

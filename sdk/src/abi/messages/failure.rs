@@ -44,8 +44,10 @@ impl Failure {
 
     /// A message as an error; what does not decode is an error of its own.
     pub(crate) fn decode(message: &[u8]) -> Error {
-        codec::decode::<Self>(message)
-            .map_or_else(|error| Error::bug("failed with an error that does not decode").with_source(error), Error::from)
+        codec::decode::<Self>(message).map_or_else(
+            |error| Error::bug("failed with an error that does not decode").with_source(error),
+            Error::from,
+        )
     }
 }
 
@@ -58,9 +60,7 @@ impl From<&Error> for Failure {
             message: cut(error.message()),
             hint: error.hint().map(cut),
             code: error.code().map(cut),
-            retry_ms: error
-                .retry_after()
-                .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            retry_ms: error.retry_after().map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             causes: causes.take(CAUSES_MAX).map(|cause| cut(&cause.to_string())).collect(),
         }
     }

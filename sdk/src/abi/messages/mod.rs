@@ -13,8 +13,8 @@ pub use batch::{Batch, Incoming, encode_batch};
 pub use failure::Failure;
 
 use crate::{
-    Capabilities, Container, Cursor, Error, ErrorKind, Finding, Item, ItemId, ListPage, LogLevel, ObjectInfo, ObjectKey, Owed,
-    PluginInfo, Result, ScopeId, SecretRef, codec::Record,
+    Capabilities, Container, Cursor, Error, ErrorKind, Finding, Item, ItemId, ListPage, LogLevel, ObjectInfo,
+    ObjectKey, Owed, PluginInfo, Result, ScopeId, SecretRef, codec::Record,
 };
 
 /// Set in the kind of an answer.

@@ -55,7 +55,8 @@ impl BodyObject {
     /// The next bytes: one large piece, or several small ones together.
     pub(super) fn read(&self) -> Result<Answer> {
         let bytes = self.reader.stop().run(async {
-            let mut state = self.state.try_lock().map_err(|_| Error::bug("a body was read by two threads at once"))?;
+            let mut state =
+                self.state.try_lock().map_err(|_| Error::bug("a body was read by two threads at once"))?;
             let bytes = read(&self.reader, &mut state).await;
             if !matches!(bytes, Ok(Some(_))) {
                 *state = State::Over;
@@ -89,7 +90,9 @@ impl Pieces {
         gathered.extend_from_slice(&first);
         while gathered.len() < WORTH_A_CALL {
             match self.piece().await {
-                Ok(Some(piece)) if gathered.len() + piece.len() <= PIECE_BYTES_MAX => gathered.extend_from_slice(&piece),
+                Ok(Some(piece)) if gathered.len() + piece.len() <= PIECE_BYTES_MAX => {
+                    gathered.extend_from_slice(&piece)
+                }
                 Ok(Some(piece)) => {
                     self.held = Some(Ok(piece));
                     break;

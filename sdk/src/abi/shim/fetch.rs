@@ -62,7 +62,8 @@ struct Room {
 
 impl Room {
     fn is_left(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) < FETCH_BYTES_MAX && self.bodies.load(Ordering::Relaxed) < OPEN_BODIES_MAX
+        self.bytes.load(Ordering::Relaxed) < FETCH_BYTES_MAX
+            && self.bodies.load(Ordering::Relaxed) < OPEN_BODIES_MAX
     }
 }
 

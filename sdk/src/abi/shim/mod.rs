@@ -24,8 +24,8 @@ use self::{
 use super::{
     Answer, FETCH_WANTS_MAX, Guest, HostLink,
     messages::{
-        AnswerOffers, Delete, Described, Done, Fetch, Finish, Get, GetRange, List, Op, Opened, Put, PutIfAbsent, Read, Role,
-        Stat,
+        AnswerOffers, Delete, Described, Done, Fetch, Finish, Get, GetRange, List, Op, Opened, Put,
+        PutIfAbsent, Read, Role, Stat,
     },
     table::Handle,
 };
@@ -140,12 +140,7 @@ impl Guest for Shim {
     }
 }
 
-fn on_destination(
-    destination: &DestinationObject,
-    op: Op,
-    message: &[u8],
-    payload: Bytes,
-) -> Result<Answer> {
+fn on_destination(destination: &DestinationObject, op: Op, message: &[u8], payload: Bytes) -> Result<Answer> {
     match op {
         Op::Capabilities => destination.capabilities(),
         Op::Put => destination.put(&codec::decode::<Put>(message)?.key, payload),

@@ -72,8 +72,11 @@ impl ReaderObject {
             return Err(Error::bug(format!("{} answers to {asked} offers", wanted.len())));
         }
         offers.unanswered = 0..0;
-        let refused: Vec<_> =
-            unanswered.zip(wanted).filter(|(_, wanted)| !**wanted).filter_map(|(number, _)| offers.kept.remove(&number)).collect();
+        let refused: Vec<_> = unanswered
+            .zip(wanted)
+            .filter(|(_, wanted)| !**wanted)
+            .filter_map(|(number, _)| offers.kept.remove(&number))
+            .collect();
         // What authors carry with an offer is dropped outside the lock.
         drop(offers);
         drop(refused);

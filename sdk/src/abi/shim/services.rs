@@ -9,8 +9,8 @@ use crate::{
     abi::{
         HostLink,
         messages::{
-            AskCursor, AskItem, AskOwed, AskScopes, AskSecret, Done, Log, Op, Progress, TheseOwed, TheseScopes, ThisCursor,
-            ThisItem, ThisSecret,
+            AskCursor, AskItem, AskOwed, AskScopes, AskSecret, Done, Log, Op, Progress, TheseOwed,
+            TheseScopes, ThisCursor, ThisItem, ThisSecret,
         },
     },
     codec::{self, Record},

@@ -2,12 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{
-    Object, Objects, answer,
-    reader::ReaderObject,
-    services::ForeignServices,
-    stop::Stop,
-};
+use super::{Object, Objects, answer, reader::ReaderObject, services::ForeignServices, stop::Stop};
 use crate::{
     Container, Error, ReaderHost, Result, Source,
     abi::{
@@ -48,8 +43,8 @@ impl SourceObject {
         // Taken from the end, page by page.
         rest.reverse();
         let containers = take_page(&mut rest)?;
-        let rest = (!rest.is_empty())
-            .then(|| objects.insert(Object::Listing(Arc::new(Listing(Mutex::new(rest))))));
+        let rest =
+            (!rest.is_empty()).then(|| objects.insert(Object::Listing(Arc::new(Listing(Mutex::new(rest))))));
         answer(&Discovered { containers, findings: discovery.findings, rest })
     }
 

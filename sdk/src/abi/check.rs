@@ -1,9 +1,13 @@
-//! Whether what a plugin says keeps the model's rules. Lengths of ids and tags are checked where they are decoded.
+//! Whether what a plugin says keeps the model's rules: for hosts, and for the conformance suite.
+//!
+//! Lengths of ids and tags are checked where they are decoded.
 
 use std::collections::HashSet;
 
-use larder_sdk::{
-    Container, Error, ErrorKind, Event, Item, ItemId, Kind, Name, PluginInfo, Result, Time, limits::STREAMS_MAX,
+use crate::{
+    Container, Error, ErrorKind, Event, Item, ItemId, Kind, ListPage, Name, ObjectKey, PluginInfo, Result,
+    Time, codec,
+    limits::{ITEM_BYTES_MAX, LIST_PAGE_MAX, STREAMS_MAX},
 };
 
 /// Longest kind in bytes.
@@ -18,7 +22,7 @@ const PATH_PARTS_MAX: usize = 16;
 const PLUGIN_NAME_BYTES_MAX: usize = 64;
 
 /// A plugin's description of itself.
-pub(super) fn info(info: &PluginInfo) -> Result<()> {
+pub fn info(info: &PluginInfo) -> Result<()> {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let name = info.name.as_str();
     if name.is_empty() || name.len() > PLUGIN_NAME_BYTES_MAX || !name.bytes().all(letter) {
@@ -28,7 +32,7 @@ pub(super) fn info(info: &PluginInfo) -> Result<()> {
 }
 
 /// A container of a discovery.
-pub(super) fn container(container: &Container) -> Result<()> {
+pub fn container(container: &Container) -> Result<()> {
     let what = || format!("container \"{}\"", container.id.display());
     if container.id.is_empty() {
         return Err(broken(format!("container \"{}\" has an empty id", container.title.escape_debug())));
@@ -39,11 +43,26 @@ pub(super) fn container(container: &Container) -> Result<()> {
     for part in &container.path {
         name(part).map_err(|error| error.context(what()))?;
     }
+    if codec::encode_plain(container)?.len() > ITEM_BYTES_MAX {
+        return Err(broken(format!("{}: more than {ITEM_BYTES_MAX} bytes", what())));
+    }
     kind(&container.kind).map_err(|error| error.context(what()))
 }
 
+/// All containers of a discovery: each by itself, and each id once.
+pub fn containers(containers: &[Container]) -> Result<()> {
+    let mut seen = HashSet::with_capacity(containers.len());
+    for container in containers {
+        self::container(container)?;
+        if !seen.insert(&container.id) {
+            return Err(broken(format!("container \"{}\" is listed twice", container.id.display())));
+        }
+    }
+    Ok(())
+}
+
 /// An offered item.
-pub(super) fn item(item: &Item) -> Result<()> {
+pub fn item(item: &Item) -> Result<()> {
     check_item(item).map_err(|error| error.context(format_args!("item \"{}\"", item.id.display())))
 }
 
@@ -61,13 +80,35 @@ fn check_item(item: &Item) -> Result<()> {
 }
 
 /// An event that is no offer. Names that are not known may be empty.
-pub(super) fn event(event: &Event) -> Result<()> {
+pub fn event(event: &Event) -> Result<()> {
     match event {
         Event::Deleted(deleted) => id(deleted),
         Event::Unread(unread) => id(&unread.id).and_then(|()| name_if_known(&unread.name)),
         Event::Skipped { id: skipped, name, .. } => id(skipped).and_then(|()| name_if_known(name)),
         _ => Ok(()),
     }
+}
+
+/// A page of a listing: everything on it lies directly in its folder.
+pub fn page(folder: &str, page: &ListPage) -> Result<()> {
+    let entries = page.objects.len() + page.folders.len();
+    if entries > LIST_PAGE_MAX {
+        return Err(broken(format!("a page of {entries} entries, at most {LIST_PAGE_MAX} are allowed")));
+    }
+    let names =
+        page.objects.iter().map(|(key, _)| key.as_str()).chain(page.folders.iter().map(String::as_str));
+    for name in names {
+        let inside = if folder.is_empty() {
+            Some(name)
+        } else {
+            name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'))
+        };
+        let direct = inside.is_some_and(|part| !part.is_empty() && !part.contains('/'));
+        if !direct || name.len() > ObjectKey::BYTES_MAX {
+            return Err(broken(format!("\"{}\" in the listing of folder \"{folder}\"", name.escape_debug())));
+        }
+    }
+    Ok(())
 }
 
 fn id(id: &ItemId) -> Result<()> {
@@ -96,7 +137,11 @@ fn kind(kind: &Kind) -> Result<()> {
 }
 
 fn time(time: &Time) -> Result<()> {
-    if time.nanos >= 1_000_000_000 { Err(broken(format!("{} nanoseconds in a time", time.nanos))) } else { Ok(()) }
+    if time.nanos >= 1_000_000_000 {
+        Err(broken(format!("{} nanoseconds in a time", time.nanos)))
+    } else {
+        Ok(())
+    }
 }
 
 fn streams(item: &Item) -> Result<()> {
