@@ -11,6 +11,9 @@ const END: &str = "</s:Body></s:Envelope>";
 const ERRORS: &str = "http://schemas.microsoft.com/exchange/services/2006/errors";
 const TYPES: &str = "http://schemas.microsoft.com/exchange/services/2006/types";
 
+/// The code of items a server left alone because it stopped at an earlier one; told as a warning.
+pub(crate) const STOPPED: &str = "ErrorBatchProcessingStopped";
+
 /// Why one item, folder or whole request could not be served; becomes a response message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -74,8 +77,22 @@ pub(crate) fn message(operation: &str, outcome: Outcome) -> Element {
             .with_attribute("ResponseClass", "Success")
             .with_child(Element::messages("ResponseCode").with_text("NoError"))
             .with_children(payload),
-        Err(failure) => refusal(message, "Error", &failure),
+        Err(failure) => {
+            let class = if failure.code == STOPPED { "Warning" } else { "Error" };
+            refusal(message, class, &failure).with_children(empty_payload(operation))
+        }
     }
+}
+
+/// The empty list a real server puts into the failures of operations that give lists.
+fn empty_payload(operation: &str) -> Option<Element> {
+    let name = match operation {
+        "GetItem" | "CreateItem" | "UpdateItem" | "MoveItem" => "Items",
+        "GetFolder" | "CreateFolder" | "UpdateFolder" | "MoveFolder" => "Folders",
+        "GetAttachment" => "Attachments",
+        _ => return None,
+    };
+    Some(Element::messages(name))
 }
 
 /// A message that is not a success: text, code and values.

@@ -1,5 +1,7 @@
 //! Between an item's properties and its MIME: what a message says becomes properties, what a client set becomes MIME.
 
+use std::fmt::Write as _;
+
 use super::content::Content;
 use super::mime::{
     Body, Card, Contactable, Draft, Event, compose, compose_card, compose_event, encode_words, parse,
@@ -166,17 +168,17 @@ fn rule(recurrence: &Element) -> String {
     let Some((frequency, pattern)) = pattern else { return String::new() };
     let mut rule = format!("FREQ={frequency}");
     if let Some(interval) = pattern.child_text("Interval") {
-        rule.push_str(&format!(";INTERVAL={interval}"));
+        let _ = write!(rule, ";INTERVAL={interval}");
     }
     if let Some(days) = pattern.child_text("DaysOfWeek") {
         let days: Vec<String> = days
             .split_whitespace()
             .map(|day| day.chars().take(2).collect::<String>().to_uppercase())
             .collect();
-        rule.push_str(&format!(";BYDAY={}", days.join(",")));
+        let _ = write!(rule, ";BYDAY={}", days.join(","));
     }
     if let Some(count) = recurrence.descend(&["NumberedRecurrence", "NumberOfOccurrences"]) {
-        rule.push_str(&format!(";COUNT={}", count.text.trim()));
+        let _ = write!(rule, ";COUNT={}", count.text.trim());
     }
     rule
 }

@@ -299,7 +299,7 @@ pub(crate) fn of_items(kind: Kind) -> impl Iterator<Item = &'static Field> {
         Kind::Contact => &[ITEM, CONTACT],
         Kind::Task => &[ITEM, TASK],
     };
-    groups.to_vec().into_iter().flatten()
+    groups.iter().copied().flatten()
 }
 
 /// The field with that URI, whoever has it.

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The mark every id starts with; gives the "AAMk" that administrators know.
+/// The mark every id starts with; gives the `AAMk` that administrators know.
 const MARK: [u8; 4] = [0x00, 0x03, 0x24, 0x00];
 /// Mark, guid, kind, number, attachment index, check.
 const ID_BYTES: usize = 4 + 16 + 1 + 8 + 4 + 9;

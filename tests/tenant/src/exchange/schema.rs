@@ -3,6 +3,8 @@
 //! A real server validates every request against its schema before looking at it, so a client that reorders elements
 //! or invents values never gets past this. Elements without a rule here are let through.
 
+use std::fmt::Write as _;
+
 use super::answer::{Failure, Fault};
 use super::fields;
 use super::world::Kind;
@@ -283,7 +285,7 @@ fn unexpected(element: &Element, child: &Element, expected: &str) -> (usize, Str
         child.space.uri()
     );
     if !expected.is_empty() {
-        text.push_str(&format!(" List of possible elements expected: '{expected}'."));
+        let _ = write!(text, " List of possible elements expected: '{expected}'.");
     }
     (child.offset, text)
 }

@@ -265,3 +265,6 @@ async fn next_piece(mut sending: Sending) -> Option<(Result<Bytes, std::io::Erro
     sending.left -= piece.len() as u64;
     Some((Ok(piece), sending))
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,7 +148,7 @@ impl Shape {
 
     /// Whether a field is to be in the answer.
     pub(crate) fn wants(&self, field: &Field) -> bool {
-        field.level <= self.level || self.named.iter().any(|named| *named == field)
+        field.level <= self.level || self.named.contains(&field)
     }
 }
 

@@ -23,9 +23,8 @@ fn one(context: &Context<'_>, id: &Element, mime: bool) -> Outcome {
     let (place, index) = context.caller.attachment(context.world, context.shared, id)?;
     let mailbox = context.world.mailbox_of(place.mailbox).ok_or_else(item_not_found)?;
     let item = mailbox.item(place.item).ok_or_else(item_not_found)?;
-    let attachment = item.attachments.get(index as usize);
-    let attachment =
-        attachment.ok_or_else(|| Failure::new("ErrorAttachmentNotFound", "The attachment was not found."))?;
+    let missing = || Failure::new("ErrorAttachmentNotFound", "The attachment was not found.");
+    let attachment = item.attachments.get(index as usize).ok_or_else(missing)?;
     if let Some(failure) = context.item_fault("GetAttachment", mailbox, item) {
         return Err(failure);
     }
@@ -40,14 +39,14 @@ fn one(context: &Context<'_>, id: &Element, mime: bool) -> Outcome {
     Ok(vec![Element::messages("Attachments").with_child(element)])
 }
 
-fn message(content: &Content, mime: bool) -> Element {
+fn message(bytes: &Content, mime: bool) -> Element {
     let subject =
-        content.collect(PARSED_MAX).and_then(|bytes| parse(&bytes).header("Subject")).unwrap_or_default();
-    let bytes = mime.then(|| {
-        Element::types("MimeContent").with_attribute("CharacterSet", "UTF-8").with_payload(content.clone())
+        bytes.collect(PARSED_MAX).and_then(|held| parse(&held).header("Subject")).unwrap_or_default();
+    let shown = mime.then(|| {
+        Element::types("MimeContent").with_attribute("CharacterSet", "UTF-8").with_payload(bytes.clone())
     });
     Element::types("Message")
-        .with_children(bytes)
+        .with_children(shown)
         .with_child(Element::value("ItemClass", "IPM.Note"))
         .with_child(Element::value("Subject", subject))
 }

@@ -113,11 +113,11 @@ fn check_folder(kind: Kind, folder: &str) -> Result<(), Failure> {
     match (kind, folder) {
         (Kind::Calendar, "CalendarFolder")
         | (Kind::Contact, "ContactsFolder")
-        | (Kind::Task, "TasksFolder") => Ok(()),
+        | (Kind::Task, "TasksFolder")
+        | (Kind::Message | Kind::MeetingRequest | Kind::Post, _) => Ok(()),
         (Kind::Calendar, _) => refuse("CalendarItemInNonCalendar"),
         (Kind::Contact, _) => refuse("ContactInNonContact"),
         (Kind::Task, _) => refuse("TaskInNonTask"),
-        (Kind::Message | Kind::MeetingRequest | Kind::Post, _) => Ok(()),
     }
 }
 

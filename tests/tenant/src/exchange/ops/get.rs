@@ -3,16 +3,25 @@
 use super::{Context, list};
 use crate::counters::ContentKind;
 use crate::exchange::access::item_not_found;
-use crate::exchange::answer::{Failure, Outcome, response};
+use crate::exchange::answer::{Failure, Outcome, STOPPED, response};
 use crate::exchange::ids::EntryId;
 use crate::exchange::render;
 use crate::exchange::shape::Shape;
 use crate::exchange::xml::Element;
 
-/// `GetItem`: each item succeeds or fails alone.
+/// `GetItem`: each item succeeds or fails alone, unless the server stops; then all that follow are left alone.
 pub(super) fn items(context: &mut Context<'_>, request: &Element) -> Element {
     let shape = Shape::read(request.child("ItemShape"));
-    response("GetItem", list(request, "ItemIds").iter().map(|id| one(context, id, shape.clone())))
+    let mut stopped = None;
+    let each = list(request, "ItemIds").iter().map(|id| {
+        if let Some(failure) = &stopped {
+            return Err(Failure::clone(failure));
+        }
+        let outcome = one(context, id, shape.clone());
+        stopped = outcome.as_ref().err().filter(|failure| failure.code == STOPPED).cloned();
+        outcome
+    });
+    response("GetItem", each)
 }
 
 fn one(context: &Context<'_>, id: &Element, shape: Result<Shape, Failure>) -> Outcome {

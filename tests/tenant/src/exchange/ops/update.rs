@@ -149,11 +149,8 @@ fn apply(item: &mut Item, update: &Element) -> Result<Effect, Failure> {
 }
 
 fn effect_of(item: &Item, property: &str) -> Effect {
-    Effect {
-        version: property != "IsRead",
-        retitle: property == "Subject" && item.kind.is_mail(),
-        rebuild: !BESIDE_MIME.contains(&property) && !(property == "Subject" && item.kind.is_mail()),
-    }
+    let retitle = property == "Subject" && item.kind.is_mail();
+    Effect { version: property != "IsRead", retitle, rebuild: !retitle && !BESIDE_MIME.contains(&property) }
 }
 
 /// Merges one entry of a dictionary property into those the item has.

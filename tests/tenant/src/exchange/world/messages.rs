@@ -84,7 +84,7 @@ pub(super) fn random(rng: &mut Rng, address: &str, now_ms: i64) -> Item {
 /// A sticky note.
 pub(super) fn note(rng: &mut Rng, now_ms: i64) -> Item {
     let mut item = build(&draft(rng, &format!("ann@{DOMAIN}"), now_ms));
-    item.class = "IPM.StickyNote".to_owned();
+    "IPM.StickyNote".clone_into(&mut item.class);
     item
 }
 
@@ -194,7 +194,7 @@ fn meeting(rng: &mut Rng, mut draft: Draft) -> Item {
     draft.invitation = Some(compose_event(&invitation).replace("METHOD:PUBLISH", "METHOD:REQUEST"));
     let mut item = build(&draft);
     item.kind = Kind::MeetingRequest;
-    item.class = Kind::MeetingRequest.class().to_owned();
+    Kind::MeetingRequest.class().clone_into(&mut item.class);
     item
 }
 

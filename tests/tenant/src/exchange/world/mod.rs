@@ -19,6 +19,9 @@ use super::ids::MailboxGuid;
 use super::switches::Switches;
 use crate::content::{Rng, Size};
 
+/// Draws tried per change wanted.
+const DRAWS_PER_CHANGE: usize = 4;
+
 /// A distribution group.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
@@ -53,10 +56,11 @@ impl World {
         seed::add_big_message(self, bytes);
     }
 
-    /// Makes `count` random changes to items and folders and gives how many were made: fewer only if nothing is left
-    /// to change.
+    /// Makes `count` random changes to items and folders and gives how many were made: fewer only if hardly anything
+    /// is left to change.
     pub fn change(&mut self, rng: &mut Rng, count: usize) -> usize {
-        (0..count).filter(|_| change::one(self, rng)).count()
+        // Some draws cannot be done, such as moving a folder below itself; a few more draws make up for them.
+        (0..count.saturating_mul(DRAWS_PER_CHANGE)).filter(|_| change::one(self, rng)).take(count).count()
     }
 
     /// One JSON object per visible folder and item: what a right backup of this server holds. Makes every item's

@@ -22,7 +22,7 @@ impl Position {
     /// Line and column of byte `offset` in `body`.
     pub(crate) fn of(body: &str, offset: usize) -> Self {
         let before = &body.as_bytes()[..offset.min(body.len())];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
         Self { line, column }
     }

@@ -1,5 +1,7 @@
 //! Writes elements as text segments, with streamed base64 content between them.
 
+use std::fmt::Write as _;
+
 use super::Element;
 use super::read::is_legal;
 use crate::exchange::content::Content;
@@ -93,7 +95,7 @@ impl Output {
                 character if is_legal(character) => self.text.push(character),
                 character => {
                     if self.illegal == IllegalCharacters::Reference {
-                        self.text.push_str(&format!("&#x{:X};", u32::from(character)));
+                        let _ = write!(self.text, "&#x{:X};", u32::from(character));
                     }
                 }
             }
