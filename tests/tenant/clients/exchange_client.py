@@ -19,6 +19,7 @@ import urllib.request
 from blake3 import blake3
 from exchangelib import (
     BASIC,
+    DELEGATE,
     IMPERSONATION,
     Account,
     Build,
@@ -27,6 +28,7 @@ from exchangelib import (
     Contact,
     Credentials,
     ExtendedProperty,
+    FaultTolerance,
     FileAttachment,
     ItemAttachment,
     Mailbox,
@@ -48,6 +50,7 @@ from exchangelib.errors import (
 from exchangelib.folders import Folder
 from exchangelib.indexed_properties import EmailAddress, PhoneNumber
 from exchangelib.properties import DLMailbox, HTMLBody
+from exchangelib.protocol import Protocol
 from exchangelib.services import SyncFolderHierarchy, SyncFolderItems
 
 PEOPLE = ["ann", "bob", "carol", "dora", "eve"]
@@ -152,15 +155,16 @@ class Tenant:
         lines = [json.loads(line) for line in self.get("/control/manifest").splitlines() if line.strip()]
         return [line for line in lines if line["service"] == "exchange" and line["mailbox"] == mailbox]
 
-    def account(self, mailbox, number=0, password=None):
+    def account(self, mailbox, number=0, password=None, access=IMPERSONATION, retries=None):
         user, right = self.accounts[number % len(self.accounts)]
         config = Configuration(
             service_endpoint=self.url,
             credentials=Credentials(user, password or right),
             auth_type=BASIC,
             version=Version(Build(15, 2, 1748, 10)) if password else None,
+            retry_policy=retries,
         )
-        return Account(mailbox, config=config, autodiscover=False, access_type=IMPERSONATION, default_timezone=None)
+        return Account(mailbox, config=config, autodiscover=False, access_type=access, default_timezone=None)
 
 
 def key(line):
@@ -611,6 +615,49 @@ def refusals(results, tenant, views):
     results.raises("a wrong password", UnauthorizedError, lambda: tenant.account("ann@contoso.example", 1, "wrong").inbox)
 
 
+def without_impersonation(results, tenant):
+    """The pool's accounts may also open mailboxes by naming them."""
+    account = tenant.account("carol@contoso.example", 2, access=DELEGATE)
+    results.check("a mailbox opened by name", account.inbox.all().count(), account.inbox.total_count)
+    results.check("its folders", "Projects" in [f.name for f in account.inbox.children])
+
+
+def rights(results, tenant):
+    """An account without the right is refused; with it again, served."""
+    user = tenant.accounts[2][0]
+    tenant.post("/control/account", {"user": user, "impersonation": False})
+    results.raises("no right to impersonate", ErrorImpersonateUserDenied, lambda: tenant.account("ann@contoso.example", 2).inbox)
+    tenant.post("/control/account", {"user": user, "impersonation": True})
+    results.check("the right is back", tenant.account("ann@contoso.example", 2).inbox.name, "Inbox")
+
+
+def faults(results, tenant, account):
+    """A damaged item fails alone, as often as it is asked for, until it is mended."""
+    ids = [(i.id, None) for i in account.inbox.all().only("subject")[:3]]
+    broken = {"service": "exchange", "item": ids[1][0], "kind": {"type": "item", "code": "ErrorCorruptData"}}
+    tenant.post("/control/fault", broken)
+    types = [isinstance(i, ErrorCorruptData) for i in account.fetch(ids, only_fields=["subject"])]
+    results.check("one damaged item", types, [False, True, False])
+    tenant.post("/control/fault/clear", {})
+    types = [isinstance(i, Exception) for i in account.fetch(ids, only_fields=["subject"])]
+    results.check("no damaged item", types, [False, False, False])
+
+
+def throttling(results, tenant):
+    """exchangelib obeys a back-off: everything arrives, and nothing is asked while the account is to stay away."""
+    tenant.post("/control/counters/reset", {})
+    tenant.post("/control/throttle", {"service": "exchange", "per_second": 5, "burst": 3, "penalty_ms": 300})
+    # Connections are shared between accounts, and with them the policy they began with.
+    Protocol.clear_cache()
+    account = tenant.account("eve@contoso.example", retries=FaultTolerance(max_wait=120))
+    count = sum(1 for folder in [account.inbox, account.sent, account.drafts] for _ in folder.all().only("subject"))
+    tenant.post("/control/throttle", {"service": "exchange"})
+    counters = json.loads(tenant.get("/control/counters"))
+    results.check("throttled requests succeed in the end", count > 10)
+    results.check("there was throttling", sum(counters["throttled"].values()) > 0)
+    results.check("no request inside a back-off", counters["inside_backoff"], {})
+
+
 def directory(results, account):
     """Names, groups, settings."""
     names = account.protocol.resolve_names(["ann"])
@@ -638,6 +685,10 @@ def main():
     export(results, views["dora"], tenant)
     random_changes(results, tenant, views)
     refusals(results, tenant, views)
+    without_impersonation(results, tenant)
+    rights(results, tenant)
+    faults(results, tenant, ann)
+    throttling(results, tenant)
     print(f"{results.passed} passed, {results.failed} failed")
     sys.exit(1 if results.failed else 0)
 

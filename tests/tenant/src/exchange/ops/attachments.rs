@@ -34,7 +34,7 @@ fn one(context: &Context<'_>, id: &Element, mime: bool) -> Outcome {
         AttachmentBody::File(blob) => {
             element.with_child(Element::types("Content").with_payload(Content::from_blob(blob.clone())))
         }
-        AttachmentBody::Message(content) => element.with_child(message(content, mime)),
+        AttachmentBody::Message(bytes) => element.with_child(message(bytes, mime)),
     };
     Ok(vec![Element::messages("Attachments").with_child(element)])
 }

@@ -67,7 +67,7 @@ fn sync(folder: &str, state: &str, changes_max: u32) -> String {
 }
 
 fn get_items(shape: &str, ids: &[&str]) -> String {
-    let ids: String = ids.iter().map(|id| format!("<t:ItemId Id=\"{id}\"/>")).collect();
+    let ids = ids.iter().map(|id| format!("<t:ItemId Id=\"{id}\"/>")).collect::<Vec<_>>().concat();
     format!(
         "<m:GetItem><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape>{shape}</m:ItemShape><m:ItemIds>{ids}</m:ItemIds></m:GetItem>"
     )
