@@ -4,6 +4,8 @@ use std::{error::Error as StdError, fmt};
 
 use larder_sdk::ErrorKind;
 
+use crate::plugin::PluginError;
+
 /// A result with [`EngineError`].
 pub type Result<T> = std::result::Result<T, EngineError>;
 
@@ -90,11 +92,24 @@ impl ExitCode {
     pub fn number(self) -> u8 {
         self as u8
     }
+
+    /// What to end with after two pieces of work: the first failure, else [`ExitCode::Incomplete`] if either was.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Done, other) => other,
+            (Self::Incomplete, Self::Done) => self,
+            (Self::Incomplete, other) => other,
+            (failure, _) => failure,
+        }
+    }
 }
 
 /// What failed, on what, why, and what to do. Holds no secret.
 pub struct EngineError {
     kind: EngineErrorKind,
+    /// The message begins with a place in a file.
+    located: bool,
     message: String,
     hint: Option<String>,
     code: Option<String>,
@@ -104,7 +119,7 @@ pub struct EngineError {
 impl EngineError {
     /// An error of a kind. The message says what failed, on what, and why.
     pub fn new(kind: EngineErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, code: None, source: None }
+        Self { kind, located: false, message: message.into(), hint: None, code: None, source: None }
     }
     /// The command line asks for something that cannot be.
     pub fn usage(message: impl Into<String>) -> Self {
@@ -113,6 +128,10 @@ impl EngineError {
     /// The config file is wrong.
     pub fn config(message: impl Into<String>) -> Self {
         Self::new(EngineErrorKind::Config, message)
+    }
+    /// A place in the config file is wrong; the message begins with it: `larder.toml:12:3: …`.
+    pub fn config_at(message: impl Into<String>) -> Self {
+        Self { located: true, ..Self::config(message) }
     }
     /// Stored data is damaged or missing.
     pub fn damaged(message: impl Into<String>) -> Self {
@@ -161,10 +180,12 @@ impl EngineError {
         self.source = Some(source.into());
         self
     }
-    /// Puts words before the message: `opening repository "main": …`.
+    /// Puts words before the message: `opening repository "main": …`. A place in a file stays in front and says enough.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
-        self.message = format!("{what}: {}", self.message);
+        if !self.located {
+            self.message = format!("{what}: {}", self.message);
+        }
         self
     }
 
@@ -247,6 +268,7 @@ impl From<larder_sdk::Error> for EngineError {
         };
         Self {
             kind,
+            located: false,
             message: error.message().to_owned(),
             hint: error.hint().map(str::to_owned),
             code: error.code().map(str::to_owned),
@@ -255,10 +277,10 @@ impl From<larder_sdk::Error> for EngineError {
     }
 }
 
-impl From<crate::plugin::PluginError> for EngineError {
-    fn from(error: crate::plugin::PluginError) -> Self {
-        let kind = match error {
-            crate::plugin::PluginError::Unknown { .. } => EngineErrorKind::Config,
+impl From<PluginError> for EngineError {
+    fn from(error: PluginError) -> Self {
+        let kind = match &error {
+            PluginError::Unknown { .. } => EngineErrorKind::Config,
             _ => EngineErrorKind::Plugin,
         };
         Self::new(kind, error.to_string()).with_source(error)
@@ -291,6 +313,15 @@ mod tests {
     }
 
     #[test]
+    fn of_two_exit_codes_the_graver_counts() {
+        use ExitCode::{Done, Failed, Incomplete, WrongPassword};
+        assert_eq!(Done.or(Incomplete), Incomplete);
+        assert_eq!(Incomplete.or(Done), Incomplete);
+        assert_eq!(Incomplete.or(Failed), Failed);
+        assert_eq!(Failed.or(WrongPassword), Failed);
+    }
+
+    #[test]
     fn a_cause_is_said_once() {
         let inner = std::io::Error::other("connection refused");
         let plugin = larder_sdk::Error::new(ErrorKind::Unavailable, "reading `config`: connection refused")
@@ -301,6 +332,12 @@ mod tests {
 
         let error = EngineError::failed("writing a file").with_source(std::io::Error::other("disk full"));
         assert_eq!(error.full_message(), "writing a file: disk full");
+    }
+
+    #[test]
+    fn a_place_in_a_file_stays_in_front() {
+        let error = EngineError::config_at("larder.toml:1:2: wrong").context("set `home`");
+        assert_eq!(error.message(), "larder.toml:1:2: wrong");
     }
 
     #[test]

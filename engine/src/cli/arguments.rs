@@ -66,7 +66,7 @@ pub(super) enum Command {
     /// Make a repository.
     #[command(after_help = EXIT_CODES)]
     Init(init::Init),
-    /// Check that the config is right and that sources and repositories can be reached.
+    /// Check that the config is right and that every source can be read.
     #[command(after_help = EXIT_CODES)]
     Validate(validate::Validate),
     /// List what a set would back up: mailboxes, sites, folders.

@@ -6,12 +6,13 @@ use super::{
     arguments::{Global, Selection},
     output::{Form, Output, Verbosity},
     progress::{Progress, Told},
+    target::Target,
 };
 use crate::{
     clock::{Clock, SystemClock},
     config::{Config, Environment, PluginConfig, read_config},
-    engine::Engine,
-    error::{EngineError, EngineErrorKind, Result},
+    engine::{self, Engine, SnapshotSpec},
+    error::{EngineError, Result},
     events::{Event, Events as _},
     plugin::Registry,
     process::Interrupt,
@@ -23,9 +24,10 @@ pub(super) struct Context {
     pub(super) output: Arc<Output>,
     /// The config.
     pub(super) config: Config,
+    /// Tells the time.
+    pub(super) clock: Arc<dyn Clock>,
     environment: Environment,
     interrupt: Interrupt,
-    clock: Arc<dyn Clock>,
 }
 
 /// An engine whose events are shown for as long as this lives.
@@ -60,40 +62,68 @@ pub(super) fn output(global: &Global) -> Output {
 }
 
 impl Context {
-    /// Reads environment and config.
-    pub(super) fn new(global: &Global, output: Arc<Output>, interrupt: Interrupt) -> Result<Self> {
-        let environment = Environment::read()?;
+    /// Reads the config.
+    pub(super) fn new(
+        global: &Global,
+        output: Arc<Output>,
+        environment: Environment,
+        interrupt: Interrupt,
+    ) -> Result<Self> {
         let config = read_config(global.config.as_deref(), &environment)?;
-        Ok(Self { output, config, environment, interrupt, clock: Arc::new(SystemClock::new()) })
+        Ok(Self { output, config, clock: Arc::new(SystemClock::new()), environment, interrupt })
     }
 
     /// An engine that tells `told` of what happens.
     pub(super) fn engine(&self, told: Told) -> Result<Running> {
         let progress = Arc::new(Progress::new(Arc::clone(&self.output), Arc::clone(&self.clock), told));
         let registry = registry(Some(&self.config), &self.environment, &progress)?;
-        let engine = Engine::new(
-            self.config.clone(),
-            registry,
-            Arc::<Progress>::clone(&progress),
-            self.interrupt.clone(),
-            Arc::clone(&self.clock),
-        );
+        let context = engine::Context {
+            events: Arc::<Progress>::clone(&progress),
+            interrupt: self.interrupt.clone(),
+            clock: Arc::clone(&self.clock),
+            state_folder: self.environment.state_folder(),
+            host: host(),
+        };
+        let engine = Engine::new(self.config.clone(), registry, context);
         Ok(Running { engine, progress })
+    }
+
+    /// The sets named, each checked to be there; all of them if none is named.
+    pub(super) fn sets(&self, named: &[String]) -> Result<Vec<String>> {
+        if named.is_empty() {
+            let all: Vec<String> = self.config.sets.iter().map(|set| set.name.clone()).collect();
+            if all.is_empty() {
+                return Err(EngineError::config(format!("{} names no set", self.config.name))
+                    .with_hint("add a [set.NAME] with `repository`, `source` and `options`"));
+            }
+            return Ok(all);
+        }
+        named.iter().map(|name| self.config.set(name).map(|set| set.name.clone())).collect()
     }
 
     /// The repository that a selection means: the named one, the named set's, or the only one.
     pub(super) fn repository(&self, selection: &Selection) -> Result<String> {
-        match (&selection.repository, &selection.set) {
-            (Some(name), set) => {
-                if let Some(set) = set {
-                    self.config.set(set)?;
-                }
-                Ok(self.config.repository(name)?.name.clone())
-            }
-            (None, Some(set)) => Ok(self.config.set(set)?.repository.clone()),
-            (None, None) => Ok(self.config.repository_or_only(None)?.name.clone()),
-        }
+        let of_set = match &selection.set {
+            Some(set) => Some(self.config.set(set)?.repository.as_str()),
+            None => None,
+        };
+        let name = selection.repository.as_deref().or(of_set);
+        Ok(self.config.repository_or_only(name)?.name.clone())
     }
+
+    /// The snapshot that a target and a selection mean.
+    pub(super) fn snapshot(&self, target: &Target, selection: &Selection) -> Result<SnapshotSpec> {
+        Ok(SnapshotSpec {
+            name: target.snapshot.clone(),
+            set: selection.set.clone(),
+            repository: Some(self.repository(selection)?),
+        })
+    }
+}
+
+/// This machine's name.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The linked plugins, those in the plugin path, and those that the config names. A library in the path that cannot be used is a
@@ -122,10 +152,9 @@ fn add(registry: &mut Registry, plugin: &PluginConfig) -> Result<()> {
     let pin = plugin.blake3.as_deref().map(blake3::Hash::from_hex).transpose().map_err(|error| {
         EngineError::config(format!("[plugin.{}]: its BLAKE3 digest is none", plugin.name)).with_source(error)
     })?;
-    registry.add_path(&plugin.library, pin).map_err(|error| {
-        EngineError::new(EngineErrorKind::Plugin, format!("plugin `{}` cannot be loaded", plugin.name))
-            .with_source(error)
-    })?;
+    registry
+        .add_path(&plugin.library, pin)
+        .map_err(|error| EngineError::from(error).context(format_args!("plugin `{}`", plugin.name)))?;
     match registry.find(&plugin.name) {
         Ok(_) => Ok(()),
         Err(_) => Err(EngineError::config(format!(

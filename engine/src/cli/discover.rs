@@ -11,7 +11,7 @@ use crate::error::{ExitCode, Result};
 pub(super) struct Discover {
     /// The set.
     #[arg(value_name = "SET")]
-    pub(super) set: String,
+    set: String,
 }
 
 impl Discover {
@@ -51,7 +51,6 @@ impl Discover {
         for finding in &discovery.findings {
             validate::show(&context.output, &self.set, finding)?;
         }
-        context.output.flush()?;
         let incomplete =
             discovery.findings.iter().any(|finding| finding.level == larder_sdk::FindingLevel::Error);
         Ok(if incomplete { ExitCode::Incomplete } else { ExitCode::Done })

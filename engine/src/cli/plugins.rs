@@ -37,11 +37,15 @@ pub(super) enum Plugins {
 
 impl Plugins {
     /// Needs no config; one that is there may name more plugins.
-    pub(super) fn execute(&self, global: &Global, output: &Arc<Output>) -> Result<ExitCode> {
-        let environment = Environment::read()?;
-        let config = find_config(global.config.as_deref(), &environment)?;
+    pub(super) fn execute(
+        &self,
+        global: &Global,
+        environment: &Environment,
+        output: &Arc<Output>,
+    ) -> Result<ExitCode> {
+        let config = find_config(global.config.as_deref(), environment)?;
         let progress = Progress::new(Arc::clone(output), Arc::new(SystemClock::new()), Told::Troubles);
-        let registry = context::registry(config.as_ref(), &environment, &progress)?;
+        let registry = context::registry(config.as_ref(), environment, &progress)?;
         let all = registry.list();
         match self {
             Self::List => list(output, &all)?,
@@ -54,7 +58,6 @@ impl Plugins {
                 info(output, found)?;
             }
         }
-        output.flush()?;
         Ok(ExitCode::Done)
     }
 }

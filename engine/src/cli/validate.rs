@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::{context::Context, format, output::Output, progress::Told};
 use crate::error::{EngineErrorKind, ExitCode, Result};
 
-/// Check that the config is right and that sources and repositories can be reached. Reads no data and writes nothing.
+/// Check that the config is right and that every source can be read: reachable, signed in, allowed. Reads no data and writes nothing.
 #[derive(Args, Debug)]
 pub(super) struct Validate {
     /// The sets to check; all if none is named.
     #[arg(value_name = "SET")]
-    pub(super) sets: Vec<String>,
+    sets: Vec<String>,
 }
 
 impl Validate {
@@ -29,18 +29,17 @@ impl Validate {
                         show(&context.output, &set, finding)?;
                     }
                     if findings.iter().any(|finding| finding.level == FindingLevel::Error) {
-                        code = ExitCode::Failed;
+                        code = code.or(ExitCode::Failed);
                     }
                 }
                 Err(error) if error.kind() == EngineErrorKind::Interrupted => return Err(error),
                 Err(error) => {
                     running.finish();
-                    code = error.exit_code();
-                    context.output.error(&error.context(format_args!("set `{set}`")));
+                    context.output.error(&error);
+                    code = code.or(error.exit_code());
                 }
             }
         }
-        context.output.flush()?;
         Ok(code)
     }
 }

@@ -1,7 +1,7 @@
 //! Complaints about a config file, shown with the file, the line, the column, and the place underlined. Secrets on a shown line
 //! are blotted out.
 
-use std::{ops::Range, sync::Arc};
+use std::{fmt::Write as _, ops::Range, sync::Arc};
 
 use crate::error::EngineError;
 
@@ -79,7 +79,7 @@ impl Diagnostics {
         let mut error = match self.found.as_slice() {
             [] => return Ok(()),
             [only] => {
-                let error = EngineError::config(self.render_without_hint(only));
+                let error = EngineError::config_at(self.render_without_hint(only));
                 return Err(match &only.hint {
                     Some(hint) => error.with_hint(hint),
                     None => error,
@@ -88,9 +88,10 @@ impl Diagnostics {
             _ => blocks.join("\n"),
         };
         if self.found.len() > SHOWN_MAX {
-            error.push_str(&format!("\nand {} more", self.found.len() - SHOWN_MAX));
+            // Writing to a string cannot fail.
+            let _ = write!(error, "\nand {} more", self.found.len() - SHOWN_MAX);
         }
-        Err(EngineError::config(error))
+        Err(EngineError::config_at(error))
     }
 
     fn render(&self, diagnostic: &Diagnostic) -> String {

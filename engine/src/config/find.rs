@@ -63,9 +63,11 @@ impl Environment {
         self.cache_dir.clone().or_else(|| self.user_folder(self.cache_home.as_ref(), ".cache"))
     }
 
-    /// The folder of what should be kept: `$LARDER_STATE`, else `larder` in the user's state folder.
-    pub fn state_folder(&self) -> Option<PathBuf> {
-        self.state_dir.clone().or_else(|| self.user_folder(self.state_home.as_ref(), ".local/state"))
+    /// The folder of what should be kept: `$LARDER_STATE`, else `larder` in the user's state folder, else the system's: a service
+    /// may have no home.
+    pub fn state_folder(&self) -> PathBuf {
+        let users = || self.user_folder(self.state_home.as_ref(), ".local/state");
+        self.state_dir.clone().or_else(users).unwrap_or_else(|| PathBuf::from("/var/lib/larder"))
     }
 
     fn user_folder(&self, xdg: Option<&PathBuf>, below_home: &str) -> Option<PathBuf> {
@@ -199,11 +201,12 @@ mod tests {
     fn folders_follow_the_xdg_rules() {
         let mut environment = Environment { home: Some("/home/a".into()), ..Environment::default() };
         assert_eq!(environment.cache_folder(), Some("/home/a/.cache/larder".into()));
+        assert_eq!(Environment::default().state_folder(), Path::new("/var/lib/larder"));
         environment.cache_home = Some("relative".into());
         assert_eq!(environment.cache_folder(), Some("/home/a/.cache/larder".into()));
         environment.state_home = Some("/state".into());
-        assert_eq!(environment.state_folder(), Some("/state/larder".into()));
-        environment.state_dir = Some("/var/lib/larder".into());
-        assert_eq!(environment.state_folder(), Some("/var/lib/larder".into()));
+        assert_eq!(environment.state_folder(), Path::new("/state/larder"));
+        environment.state_dir = Some("/srv/larder".into());
+        assert_eq!(environment.state_folder(), Path::new("/srv/larder"));
     }
 }

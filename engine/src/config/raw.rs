@@ -135,7 +135,10 @@ impl Document {
             Ok(table) => convert_table(table.get_ref()),
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
-                let mut report = Diagnostics::new(Arc::clone(&text), secret_line(&text.content, span.start));
+                let mut report = Diagnostics::new(
+                    Arc::clone(&text),
+                    secret_line(&text.content, span.start).into_iter().collect(),
+                );
                 report.add(&span, format!("this is not valid TOML: {}", error.message()));
                 report.into_result()?;
                 Table::default()
@@ -190,16 +193,16 @@ fn hide_secrets_below(value: &Value, hidden: &mut Vec<Span>) {
 }
 
 /// What to hide of a line that could not be parsed: if it names a secret, everything after its first `=`.
-fn secret_line(content: &str, at: usize) -> Vec<Span> {
+fn secret_line(content: &str, at: usize) -> Option<Span> {
     let at = content.floor_char_boundary(at.min(content.len()));
     let start = content[..at].rfind('\n').map_or(0, |found| found + 1);
     let end = content[at..].find('\n').map_or(content.len(), |found| at + found);
     let line = &content[start..end];
     match line.find('=') {
-        Some(equals) if sounds_secret(line) => vec![start + equals + 1..end],
+        Some(equals) if sounds_secret(line) => Some(start + equals + 1..end),
         // The rest of a text of several lines has no key on its line; what it belongs to is not known.
-        None => vec![start..end],
-        Some(_) => Vec::new(),
+        None => Some(start..end),
+        Some(_) => None,
     }
 }
 

@@ -242,8 +242,7 @@ impl<'a> Resolver<'a> {
     fn plugin(&mut self, name: &str, node: &Node, path: &Path) -> Option<PluginConfig> {
         let table = self.check(&plugin_schema(), node, path, &[])?;
         if let (Some(node), Some(digest)) = (table.get("blake3"), table.text("blake3")) {
-            let is_digest = digest.len() == 64
-                && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F'));
+            let is_digest = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
             if !is_digest {
                 self.report.add_with_hint(
                     &node.span,

@@ -158,19 +158,16 @@ impl<'a> Checker<'a> {
                 of_its_shape.get_or_insert((choice, report));
             }
         }
-        match of_its_shape {
-            Some((Takes::Table(_) | Takes::List(_) | Takes::Secret | Takes::Map, report)) => {
-                self.report.absorb(report)
-            }
-            _ => {
-                let instead = match &node.value {
-                    Value::Text(text) => format!("not `{}`", text.escape_debug()),
-                    Value::Integer(Some(number)) => format!("not {number}"),
-                    value => format!("not {}", value.describe()),
-                };
-                self.refuse(takes, node, entry, path, &instead);
-            }
+        if let Some((Takes::Table(_) | Takes::List(_) | Takes::Secret | Takes::Map, report)) = of_its_shape {
+            self.report.absorb(report);
+            return;
         }
+        let instead = match &node.value {
+            Value::Text(text) => format!("not `{}`", text.escape_debug()),
+            Value::Integer(Some(number)) => format!("not {number}"),
+            value => format!("not {}", value.describe()),
+        };
+        self.refuse(takes, node, entry, path, &instead);
     }
 
     /// Free keys with text values, of which some may be secrets.

@@ -1,0 +1,161 @@
+//! `larder run`: backs sets up.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{context::Context, format, progress::Told};
+use crate::{
+    engine::BackupOptions,
+    error::{EngineErrorKind, ExitCode, Result},
+    pipeline::RunSummary,
+    snapshot::{ContainerOutcome, SnapshotOutcome},
+};
+
+/// Back up sets, each into its repository. The first run reads everything, later ones what changed. What cannot be read is recorded,
+/// tried again by the next run, and makes the exit code 3.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// The sets to back up, one after the other.
+    #[arg(value_name = "SET", required_unless_present = "all")]
+    sets: Vec<String>,
+    /// Back up every set of the config.
+    #[arg(long, conflicts_with = "sets")]
+    all: bool,
+    /// Only show what would be read: ask the source, write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Drop whatever the source no longer has, even if it is more than the set's `max_loss`.
+    #[arg(long)]
+    accept_loss: bool,
+}
+
+impl Run {
+    /// A set that fails does not stop the others.
+    pub(super) fn execute(&self, context: &Context) -> Result<ExitCode> {
+        let sets = context.sets(&self.sets)?;
+        let running = context.engine(Told::Progress)?;
+        let options = BackupOptions {
+            dry_run: self.dry_run,
+            accept_loss: self.accept_loss,
+            ..BackupOptions::default()
+        };
+        let mut code = ExitCode::Done;
+        for set in sets {
+            let began = context.clock.elapsed();
+            let done = running.engine.run(&set, options);
+            running.finish();
+            match done {
+                Ok(summary) => {
+                    let seconds = context.clock.elapsed().saturating_sub(began);
+                    show(context, &set, &summary, seconds)?;
+                    if summary.outcome == SnapshotOutcome::Incomplete {
+                        code = code.or(ExitCode::Incomplete);
+                    }
+                }
+                Err(error) if error.kind() == EngineErrorKind::Interrupted => return Err(error),
+                Err(error) => {
+                    context.output.error(&error);
+                    code = code.or(error.exit_code());
+                }
+            }
+        }
+        Ok(code)
+    }
+}
+
+fn show(context: &Context, set: &str, summary: &RunSummary, took: std::time::Duration) -> Result<()> {
+    let record = || {
+        json!({
+            "type": "summary",
+            "command": "run",
+            "set": set,
+            "run": summary.run,
+            "snapshot": summary.snapshot.map(|id| id.to_string()),
+            "outcome": outcome(summary.outcome),
+            "resumed": summary.resumed,
+            "containers": summary.totals.containers,
+            "items": summary.totals.items,
+            "owed": summary.totals.owed,
+            "listed": summary.listed,
+            "read_items": summary.totals.read_items,
+            "read_bytes": summary.totals.read_bytes,
+            "deleted": summary.totals.deleted,
+            "stored_bytes": summary.totals.stored_bytes,
+            "seconds": took.as_secs_f64(),
+            "incomplete_containers": unfinished(summary).map(|(name, _, record)| json!({ "container": name, "reason": record })).collect::<Vec<Value>>(),
+        })
+    };
+    context.output.result(record, || text(set, summary, took))?;
+    context.output.flush()
+}
+
+fn text(set: &str, summary: &RunSummary, took: std::time::Duration) -> String {
+    let totals = &summary.totals;
+    let head = match summary.snapshot {
+        Some(id) => format!(
+            "{set}: snapshot {}, run {}, {}",
+            &id.to_string()[..8],
+            summary.run,
+            outcome(summary.outcome)
+        ),
+        None => format!("{set}: dry run, nothing written"),
+    };
+    let mut lines = vec![
+        head,
+        format!(
+            "  in it    {} in {}",
+            format::counted(totals.items, "item"),
+            format::counted(totals.containers, "container")
+        ),
+        format!(
+            "  read     {}, {}{}",
+            format::counted(totals.read_items, "item"),
+            format::bytes(totals.read_bytes),
+            if summary.resumed { ", going on from a checkpoint" } else { "" }
+        ),
+        format!("  removed  {}", format::counted(totals.deleted, "item")),
+        format!("  stored   {} in {}", format::bytes(totals.stored_bytes), format::duration(took)),
+    ];
+    if totals.owed > 0 {
+        lines.push(format!(
+            "  owed     {}: the next run tries them again",
+            format::counted(totals.owed, "item")
+        ));
+    }
+    lines.extend(
+        unfinished(summary).map(|(name, what, reason)| {
+            format!("  {what}  {}: {}", format::name(name), format::name(&reason))
+        }),
+    );
+    lines.join("\n")
+}
+
+/// The containers that are not as the source has them now: name, a word, and why.
+fn unfinished(summary: &RunSummary) -> impl Iterator<Item = (&str, &'static str, String)> {
+    summary.containers.iter().filter_map(|container| {
+        let record = &container.record;
+        let (word, reason) = match &record.outcome {
+            _ if record.gone_since.is_some() => {
+                ("gone   ", "no longer at the source; its last state is kept".to_owned())
+            }
+            ContainerOutcome::Done => return None,
+            ContainerOutcome::Unfinished => ("partly ", "not read to its end".to_owned()),
+            ContainerOutcome::Failed(reason) => ("failed ", reason.clone()),
+            ContainerOutcome::HeldBack(items, of) => (
+                "held   ",
+                format!(
+                    "{items} of {of} items would go, more than max_loss allows; --accept-loss lets them go"
+                ),
+            ),
+        };
+        Some((container.name.as_str(), word, reason))
+    })
+}
+
+/// The word for an outcome.
+pub(super) fn outcome(outcome: SnapshotOutcome) -> &'static str {
+    match outcome {
+        SnapshotOutcome::Complete => "complete",
+        SnapshotOutcome::Incomplete => "incomplete",
+    }
+}

@@ -1,0 +1,80 @@
+//! The command line's own promises.
+
+#[cfg(all(feature = "files", feature = "object-store"))]
+mod whole;
+
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parse(words: &[&str]) -> std::result::Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(std::iter::once("larder").chain(words.iter().copied()))
+}
+
+#[test]
+fn clap_finds_nothing_wrong_with_it() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn every_command_of_the_manual_parses() {
+    for line in [
+        "init",
+        "init main --json",
+        "validate",
+        "validate a b",
+        "discover a",
+        "run a b --dry-run",
+        "run --all --accept-loss",
+        "snapshots --set a",
+        "ls latest --set a",
+        "ls 12ab:/a/b --recursive --long --json",
+        "cat latest:/a",
+        "restore latest:/a --to out --include *.eml --exclude b --overwrite never --dry-run",
+        "check --read-data --repository main",
+        "plugins list",
+        "plugins info files",
+        "--config x.toml -v snapshots",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        assert!(parse(&words).is_ok(), "{line}: {:?}", parse(&words).err());
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    for line in [
+        "",
+        "run",
+        "run a --all",
+        "restore latest",
+        "ls home",
+        "cat",
+        "-q -v snapshots",
+        "restore latest --to a --overwrite maybe",
+    ] {
+        let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
+        let error = parse(&words).unwrap_err();
+        assert_ne!(error.exit_code(), 0, "{line}");
+    }
+}
+
+#[test]
+fn every_help_lists_the_exit_codes() {
+    for name in
+        ["init", "validate", "discover", "run", "snapshots", "ls", "cat", "restore", "check", "plugins"]
+    {
+        let help = parse(&[name, "--help"]).unwrap_err().render().to_string();
+        assert!(help.contains("130  stopped on request"), "{name}: {help}");
+    }
+    let help = parse(&["--help"]).unwrap_err().render().to_string();
+    assert!(help.contains("To begin:") && help.contains("Exit codes:"), "{help}");
+}
+
+#[test]
+fn json_is_seen_where_arguments_do_not_parse() {
+    let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+    assert!(wants_json(&words("larder run --json")));
+    assert!(!wants_json(&words("larder run")));
+    assert!(!wants_json(&words("larder run -- --json")));
+}

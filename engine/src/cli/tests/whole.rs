@@ -1,0 +1,190 @@
+//! Commands from beginning to end, on a folder of files and a repository beside it.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+use super::{
+    super::{output::tests::kept, *},
+    parse,
+};
+
+/// What a command left behind.
+struct Ended {
+    code: u8,
+    results: String,
+    notes: String,
+}
+
+impl Ended {
+    /// Every line of the results, which must all be records.
+    fn records(&self) -> Vec<Value> {
+        self.results.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+    fn of_type<'a>(records: &'a [Value], word: &str) -> Vec<&'a Value> {
+        records.iter().filter(|record| record["type"] == word).collect()
+    }
+}
+
+fn larder(folder: &Path, line: &str) -> Ended {
+    let words: Vec<&str> = line.split(' ').collect();
+    let arguments = parse(&words).unwrap();
+    let form = if arguments.global.json { Form::Json } else { Form::Text };
+    let (output, results, notes) = kept(form, Verbosity::Normal);
+    let around = Surroundings {
+        environment: Environment {
+            current: folder.to_owned(),
+            state_dir: Some(folder.join("state")),
+            ..Environment::default()
+        },
+        interrupt: Interrupt::new(),
+    };
+    let code = finish(&output, execute(&arguments, &output, &around)).number();
+    Ended { code, results: results.text(), notes: notes.text() }
+}
+
+/// A folder with a config, a password and some files.
+fn prepared() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("password"), "correct horse\n").unwrap();
+    fs::create_dir_all(at.join("data/sub")).unwrap();
+    fs::write(at.join("data/a.txt"), "content of a").unwrap();
+    fs::write(at.join("data/sub/b.bin"), vec![7; 300_000]).unwrap();
+    let config = format!(
+        "[repository.main]\nurl = \"file://{0}/repository\"\npassword = {{ file = \"password\" }}\n\n\
+         [set.home]\nrepository = \"main\"\nsource = \"files\"\noptions = {{ paths = [\"{0}/data\"] }}\n",
+        at.display()
+    );
+    fs::write(at.join("larder.toml"), config).unwrap();
+    folder
+}
+
+#[test]
+fn a_backup_goes_out_and_comes_back() {
+    let folder = prepared();
+    let at = folder.path();
+    let data = format!("{}/data", at.display());
+    let done = |line: &str| {
+        let ended = larder(at, line);
+        assert_eq!(ended.code, 0, "{line}: {}{}", ended.results, ended.notes);
+        ended
+    };
+    assert!(done("init").results.starts_with("made repository `main` at "));
+    done("validate");
+    assert!(done("discover home").results.contains("data"));
+    assert!(done("run home").results.contains("complete"));
+    assert_eq!(done("snapshots").results.lines().count(), 2);
+    assert!(done("ls latest -r").results.contains("/data/sub/b.bin\n"));
+    assert_eq!(done(&format!("cat latest:{data}/a.txt")).results, "content of a");
+    let to = at.join("restored");
+    done(&format!("restore latest:{data} --to {}", to.display()));
+    let restored =
+        [to.join("sub/b.bin"), to.join("data/sub/b.bin"), at.join(format!("restored{data}/sub/b.bin"))];
+    let found = restored.iter().find(|path| path.exists()).unwrap();
+    assert_eq!(fs::read(found).unwrap(), vec![7; 300_000]);
+    assert!(done("check --read-data").results.contains("is whole"));
+}
+
+#[test]
+fn with_json_standard_output_holds_records_and_nothing_else() {
+    let folder = prepared();
+    let at = folder.path();
+    for line in
+        ["init", "validate", "discover home", "run --all", "snapshots", "check --read-data", "plugins list"]
+    {
+        let ended = larder(at, &format!("{line} --json"));
+        assert_eq!(ended.code, 0, "{line}: {}{}", ended.results, ended.notes);
+        assert!(!ended.records().is_empty(), "{line}");
+        assert_eq!(ended.notes, "", "{line}");
+    }
+    let records = larder(at, "ls latest --recursive --json").records();
+    let items = Ended::of_type(&records, "item");
+    let item = items.iter().find(|item| item["path"].as_str().unwrap().ends_with("/a.txt")).unwrap();
+    let digest = blake3::hash(b"content of a").to_string();
+    assert_eq!(item["streams"], serde_json::json!([{ "name": "content", "size": 12, "blake3": digest }]));
+    assert_eq!(item["kind"], "file");
+    assert!(item["modified"].as_str().unwrap().ends_with('Z'));
+    let pieces = larder(at, &format!("cat latest:{} --json", item["path"].as_str().unwrap())).records();
+    assert_eq!(pieces[0]["base64"], "Y29udGVudCBvZiBh");
+    assert_eq!(Ended::of_type(&larder(at, "run --all --json").records(), "summary")[0]["read_items"], 0);
+}
+
+#[test]
+fn failures_end_with_the_promised_codes() {
+    let folder = prepared();
+    let at = folder.path();
+    let code = |line: &str| {
+        let ended = larder(at, line);
+        (ended.code, ended.notes)
+    };
+    assert_eq!(code("snapshots").0, 10, "{}", code("snapshots").1);
+    assert_eq!(code("run --all").0, 10);
+    assert_eq!(code("init").0, 0);
+    assert_eq!(code("init").0, 1);
+    assert_eq!(code("ls latest").0, 1);
+    assert_eq!(code("ls abcdef").0, 1);
+    assert_eq!(
+        code("run hime"),
+        (
+            2,
+            "error: there is no set `hime` in larder.toml; did you mean `home`?\nhint: known: home\n"
+                .to_owned()
+        )
+    );
+    assert_eq!(code("--config nowhere.toml run --all").0, 2);
+    fs::write(at.join("password"), "another").unwrap();
+    let (number, told) = code("snapshots");
+    assert_eq!(number, 12, "{told}");
+    assert!(!told.contains("another"), "{told}");
+    fs::remove_file(at.join("password")).unwrap();
+    assert_eq!(code("snapshots").0, 2);
+}
+
+#[test]
+fn a_wrong_option_is_shown_in_its_place() {
+    let folder = prepared();
+    let path = folder.path().join("larder.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, config.replace("paths =", "pathes =")).unwrap();
+    let ended = larder(folder.path(), "validate");
+    assert_eq!(ended.code, 2);
+    assert!(
+        ended.notes.contains(
+            "error: larder.toml:8:13: unknown key `pathes` in [set.home.options]; did you mean `paths`?\n"
+        ),
+        "{}",
+        ended.notes
+    );
+    let records = larder(folder.path(), "validate --json").records();
+    let error = Ended::of_type(&records, "error")[0];
+    assert_eq!((error["kind"].as_str(), error["exit_code"].as_u64()), (Some("config"), Some(2)));
+}
+
+#[test]
+fn an_interrupt_ends_with_130() {
+    let folder = prepared();
+    assert_eq!(larder(folder.path(), "init").code, 0);
+    let arguments = parse(&["run", "--all"]).unwrap();
+    let (output, _, notes) = kept(Form::Text, Verbosity::Normal);
+    let interrupt = Interrupt::new();
+    interrupt.request();
+    let environment = Environment {
+        current: folder.path().to_owned(),
+        state_dir: Some(folder.path().join("state")),
+        ..Environment::default()
+    };
+    let code = finish(&output, execute(&arguments, &output, &Surroundings { environment, interrupt }));
+    assert_eq!(code.number(), 130, "{}", notes.text());
+}
+
+#[test]
+fn plugins_need_no_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = larder(folder.path(), "plugins list");
+    assert_eq!(ended.code, 0, "{}", ended.notes);
+    assert!(ended.results.contains("files") && ended.results.contains("object-store"));
+    let ended = larder(folder.path(), "plugins info files");
+    assert!(ended.results.contains("paths") && ended.results.contains("(required)"), "{}", ended.results);
+    assert_eq!(larder(folder.path(), "plugins info fills").code, 2);
+}
