@@ -1,1 +1,10 @@
 //! Tests of the whole, one binary.
+
+mod support;
+
+mod suite {
+    mod abi;
+    mod conformance_linked;
+    mod conformance_loaded;
+    mod misbehaving;
+}

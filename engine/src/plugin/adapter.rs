@@ -6,8 +6,8 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use larder_sdk::{
-    Body, Capabilities, Container, Destination, Discovery, Error, Event, Finding, ListPage, ObjectInfo, ObjectKey, Offer, Reader,
-    ReaderHost, Result, Source, async_trait, limits::PIECE_BYTES_MAX,
+    Body, Capabilities, Container, Destination, Discovery, Error, Event, Finding, ListPage, ObjectInfo,
+    ObjectKey, Offer, Reader, ReaderHost, Result, Source, async_trait, limits::PIECE_BYTES_MAX,
 };
 
 use super::{BodyHandle, DestinationHandle, Fetched, ReaderEvent, ReaderHandle, SourceHandle, Want};

@@ -68,7 +68,8 @@ impl Cancel {
         self.own.store(true, Ordering::Release);
     }
     pub(super) fn is_set(&self) -> bool {
-        self.own.load(Ordering::Acquire) || self.above.as_ref().is_some_and(|above| above.load(Ordering::Acquire))
+        self.own.load(Ordering::Acquire)
+            || self.above.as_ref().is_some_and(|above| above.load(Ordering::Acquire))
     }
 }
 
@@ -97,13 +98,21 @@ impl Handle {
     }
 
     /// Does one operation. The payload is lent to the plugin.
-    pub(super) fn call_with<Q: Record>(&self, op: Op, question: &Q, payload: Bytes, limit: Duration) -> Result<Answer> {
+    pub(super) fn call_with<Q: Record>(
+        &self,
+        op: Op,
+        question: &Q,
+        payload: Bytes,
+        limit: Duration,
+    ) -> Result<Answer> {
         if self.cancel.is_set() {
             return Err(self.callee.named(Error::cancelled()));
         }
         let (number, message) = (self.number, codec::encode(question)?);
         let cancelled = || self.cancel.is_set();
-        self.callee.run(name_of(op), limit, &cancelled, move |link| link.call(number, op.number(), &message, payload))
+        self.callee.run(name_of(op), limit, &cancelled, move |link| {
+            link.call(number, op.number(), &message, payload)
+        })
     }
 
     /// Does one operation and decodes the answer.

@@ -8,8 +8,8 @@ use larder_sdk::{
     abi::{
         check,
         messages::{
-            AskCapabilities, Delete, Done, Get, GetRange, List, Op, Put, PutIfAbsent, Stat, TheseCapabilities, ThisObject,
-            ThisPage,
+            AskCapabilities, Delete, Done, Get, GetRange, List, Op, Put, PutIfAbsent, Stat,
+            TheseCapabilities, ThisObject, ThisPage,
         },
     },
     codec::{self, Record},

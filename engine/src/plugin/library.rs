@@ -18,7 +18,11 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Loads a plugin for the rest of the process's life.
 ///
 /// The file and its folder must belong to root or to the user, and be writable by no one else; with a pin, the file's BLAKE3 must be it.
-pub(super) fn load(path: &Path, pin: Option<blake3::Hash>, limits: CallLimits) -> Result<LoadedPlugin, PluginError> {
+pub(super) fn load(
+    path: &Path,
+    pin: Option<blake3::Hash>,
+    limits: CallLimits,
+) -> Result<LoadedPlugin, PluginError> {
     let path = fs::canonicalize(path).map_err(|source| unreadable(path, source))?;
     check_trust(&path)?;
     let found = digest(&path)?;

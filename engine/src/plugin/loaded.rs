@@ -50,7 +50,11 @@ pub struct LoadedPlugin {
 
 impl LoadedPlugin {
     /// Asks a linked or loaded plugin who it is.
-    pub(super) fn new(link: PluginLink, origin: Origin, limits: CallLimits) -> std::result::Result<Self, PluginError> {
+    pub(super) fn new(
+        link: PluginLink,
+        origin: Origin,
+        limits: CallLimits,
+    ) -> std::result::Result<Self, PluginError> {
         let threads = Arc::new(CallThreads::default());
         let patience = Patience { limit: limits.quick, cancelled_limit: limits.quick, cancelled: &|| false };
         let info = threads
@@ -86,7 +90,11 @@ impl LoadedPlugin {
     }
 
     /// Makes a destination from a repository's URL and options: JSON text `{"url": …, "options": {…}}`.
-    pub fn destination(&self, options_json: &str, services: Arc<dyn HostServices>) -> Result<DestinationHandle> {
+    pub fn destination(
+        &self,
+        options_json: &str,
+        services: Arc<dyn HostServices>,
+    ) -> Result<DestinationHandle> {
         self.offers(self.info.destination.is_some(), "destination")?;
         let services = Arc::new(Services::new(services));
         DestinationHandle::new(self.open(Role::Destination, options_json, services)?)
@@ -102,13 +110,17 @@ impl LoadedPlugin {
     fn open(&self, role: Role, options: &str, services: Arc<Services>) -> Result<Handle> {
         let (options, services): (_, Arc<dyn HostServer>) = (options.to_owned(), services);
         let limit = self.callee.limits.open;
-        let answer = self.callee.run("open", limit, &|| false, move |link| link.open(services, role, &options))?;
+        let answer =
+            self.callee.run("open", limit, &|| false, move |link| link.open(services, role, &options))?;
         Handle::opened(&self.callee, &answer, Cancel::default())
     }
 }
 
 impl fmt::Debug for LoadedPlugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadedPlugin").field("name", &self.info.name).field("origin", &self.origin).finish_non_exhaustive()
+        f.debug_struct("LoadedPlugin")
+            .field("name", &self.info.name)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
     }
 }

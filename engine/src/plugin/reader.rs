@@ -10,16 +10,15 @@ use larder_sdk::{
     Error, ErrorKind, Event, Item, Result, ScopeId,
     abi::{
         Answer, FETCH_WANTS_MAX, check,
-        messages::{self, AnswerOffers, Batch, Done, Fetch, FetchResult, Finish, Incoming, Next, Op, Piece, ReadBody},
+        messages::{
+            self, AnswerOffers, Batch, Done, Fetch, FetchResult, Finish, Incoming, Next, Op, Piece, ReadBody,
+        },
     },
     codec,
     limits::{PIECE_BYTES_MAX, SMALL_BODY_BYTES_MAX},
 };
 
-use super::{
-    call::Handle,
-    services::Registration,
-};
+use super::{call::Handle, services::Registration};
 
 /// What a reader says, offers with the number by which their streams are fetched.
 #[derive(Debug)]
@@ -197,7 +196,8 @@ impl BodyHandle {
             codec::decode(&answer.message).map_err(|error| self.handle.broken(Op::ReadBody, error))?;
         let length = answer.payload.len();
         if end != (length == 0) || length > PIECE_BYTES_MAX {
-            let error = broken(format!("a piece of {length} bytes{}", if end { " after the end" } else { "" }));
+            let error =
+                broken(format!("a piece of {length} bytes{}", if end { " after the end" } else { "" }));
             return Err(self.handle.broken(Op::ReadBody, error));
         }
         Ok((!end).then_some(answer.payload))

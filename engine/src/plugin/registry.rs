@@ -109,7 +109,8 @@ impl Registry {
     fn insert(&mut self, rank: Rank, plugin: LoadedPlugin) {
         let name = plugin.info().name.clone();
         // Among found ones the first wins: folders come in order of precedence.
-        let replace = self.plugins.get(&name).is_none_or(|(present, _)| rank > *present || rank == Rank::Configured);
+        let replace =
+            self.plugins.get(&name).is_none_or(|(present, _)| rank > *present || rank == Rank::Configured);
         if replace {
             self.plugins.insert(name, (rank, plugin));
         }

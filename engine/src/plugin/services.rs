@@ -15,8 +15,8 @@ use larder_sdk::{
     abi::{
         HostServer,
         messages::{
-            AskCursor, AskItem, AskOwed, AskScopes, AskSecret, Done, Log, Op, Progress, TheseOwed, TheseScopes, ThisCursor,
-            ThisItem, ThisSecret,
+            AskCursor, AskItem, AskOwed, AskScopes, AskSecret, Done, Log, Op, Progress, TheseOwed,
+            TheseScopes, ThisCursor, ThisItem, ThisSecret,
         },
     },
     codec::{self, Record},
@@ -57,7 +57,8 @@ impl Services {
 
     fn secret(&self, question: &AskSecret) -> Result<Bytes> {
         let secret = self.host.secret(&question.reference)?;
-        let answer = Answered(Zeroizing::new(codec::encode(&ThisSecret { value: secret.expose().to_owned() })?));
+        let answer =
+            Answered(Zeroizing::new(codec::encode(&ThisSecret { value: secret.expose().to_owned() })?));
         Ok(Bytes::from_owner(answer))
     }
 }

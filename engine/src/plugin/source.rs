@@ -44,7 +44,8 @@ impl SourceHandle {
         while let Some(rest) = &rest {
             let page: Discovered = rest.ask(Op::DiscoverMore, &DiscoverMore {}, limit)?;
             if page.containers.is_empty() || found.containers.len() > CONTAINERS_MAX {
-                let message = format!("a listing that does not end, after {} containers", found.containers.len());
+                let message =
+                    format!("a listing that does not end, after {} containers", found.containers.len());
                 return Err(self.handle.broken(Op::Discover, Error::new(ErrorKind::CorruptItem, message)));
             }
             found.containers.extend(page.containers);

@@ -107,7 +107,9 @@ impl CallThreads {
         thread::Builder::new()
             .name("larder-call".to_owned())
             .spawn(move || queue.into_iter().for_each(|job| job()))
-            .map_err(|error| Error::new(ErrorKind::Unavailable, "no thread could be started").with_source(error))?;
+            .map_err(|error| {
+                Error::new(ErrorKind::Unavailable, "no thread could be started").with_source(error)
+            })?;
         Ok(jobs)
     }
 
