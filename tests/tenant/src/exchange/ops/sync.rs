@@ -28,6 +28,10 @@ pub(super) fn hierarchy(context: &mut Context<'_>, request: &Element) -> Element
 /// A failed sync carries an empty state and says it is complete, as on a real server.
 fn answer(operation: &str, outcome: Outcome) -> Element {
     let failed = outcome.is_err();
+    let outcome = outcome.map_err(|failure| match failure.code.as_str() {
+        "ErrorFolderNotFound" => Failure::new("ErrorSyncFolderNotFound", &failure.text),
+        _ => failure,
+    });
     let mut message = message(operation, outcome);
     if failed {
         let last = if operation == "SyncFolderItems" {

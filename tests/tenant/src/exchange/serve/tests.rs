@@ -280,3 +280,57 @@ async fn the_same_seed_gives_the_same_changes() {
     assert_eq!(lines[0], lines[1]);
     assert!(lines[0].len() > 350, "{}", lines[0].len());
 }
+
+#[tokio::test]
+async fn folders_are_found_by_page_and_a_deleted_one_cannot_be_followed() {
+    let server = server();
+    let find = |traversal: &str, offset: usize| {
+        format!(
+            "<m:FindFolder Traversal=\"{traversal}\"><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>\
+             <m:IndexedPageFolderView MaxEntriesReturned=\"4\" Offset=\"{offset}\" BasePoint=\"Beginning\"/>\
+             <m:ParentFolderIds><t:DistinguishedFolderId Id=\"msgfolderroot\"/></m:ParentFolderIds></m:FindFolder>"
+        )
+    };
+    let (mut names, mut offset) = (Vec::new(), 0);
+    loop {
+        let (_, text) = ask(&server, &find("Deep", offset)).await;
+        names.extend(all(&text, "<t:DisplayName>", "<").into_iter().map(str::to_owned));
+        offset = all(&text, "IndexedPagingOffset=\"", "\"").concat().parse().expect("a number");
+        if text.contains("IncludesLastItemInRange=\"true\"") {
+            break;
+        }
+    }
+    let lines = server.lock().manifest_lines();
+    let folder =
+        |line: &&serde_json::Value| line["mailbox"] == "ann@contoso.example" && line["kind"] == "folder";
+    assert_eq!(names.len(), lines.iter().filter(folder).count());
+    assert!(names.contains(&"Größe &amp; &lt;Weite&gt; 文件".to_owned()), "{names:?}");
+    let (_, text) = ask(&server, &find("Shallow", 8)).await;
+    let archive = all(&text, "<t:FolderId Id=\"", "\"").pop().expect("a folder").to_owned();
+    let delete = format!(
+        "<m:DeleteFolder DeleteType=\"HardDelete\"><m:FolderIds><t:FolderId Id=\"{archive}\"/></m:FolderIds></m:DeleteFolder>"
+    );
+    let refused = ask(&server, &delete).await.1;
+    assert_eq!(codes(&refused), ["ErrorDeleteDistinguishedFolder"]);
+    let create = "<m:CreateFolder><m:ParentFolderId><t:DistinguishedFolderId Id=\"inbox\"/></m:ParentFolderId>\
+                  <m:Folders><t:Folder><t:DisplayName>New</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>";
+    let new = all(&ask(&server, create).await.1, "<t:FolderId Id=\"", "\"").concat();
+    assert_eq!(codes(&ask(&server, create).await.1), ["ErrorFolderExists"]);
+    assert_eq!(codes(&ask(&server, &delete.replace(&archive, &new)).await.1), ["NoError"]);
+    let (_, text) = ask(&server, &sync(&format!("<t:FolderId Id=\"{new}\"/>"), "", 5)).await;
+    assert_eq!(codes(&text), ["ErrorSyncFolderNotFound"]);
+}
+
+#[tokio::test]
+async fn meetings_and_messages_never_go_out() {
+    let server = server();
+    let create = "<m:CreateItem MessageDisposition=\"SendAndSaveCopy\"><m:Items><t:Message><t:Subject>x</t:Subject>\
+                  </t:Message></m:Items></m:CreateItem>";
+    assert!(ask(&server, create).await.1.contains("ErrorSendAsDenied"));
+    let undecided = create.replace(" MessageDisposition=\"SendAndSaveCopy\"", "");
+    assert!(ask(&server, &undecided).await.1.contains("ErrorMessageDispositionRequired"));
+    let read_only = create
+        .replace("SendAndSaveCopy", "SaveOnly")
+        .replace("</t:Subject>", "</t:Subject><t:Size>1</t:Size>");
+    assert_eq!(codes(&ask(&server, &read_only).await.1), ["ErrorInvalidPropertySet"]);
+}

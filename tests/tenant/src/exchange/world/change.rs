@@ -13,14 +13,15 @@ pub(super) fn one(world: &mut World, rng: &mut Rng) -> bool {
     let now_ms = world.tick();
     let at = rng.index(world.mailboxes.len());
     let Some(mailbox) = world.mailboxes.values_mut().nth(at) else { return false };
-    match rng.below(20) {
-        0..=5 => add(mailbox, rng, now_ms),
-        6..=9 => edit(mailbox, rng, now_ms),
-        10..=12 => read_flag(mailbox, rng),
-        13..=14 => move_item(mailbox, rng),
-        15..=16 => delete(mailbox, rng),
-        17 => rename_folder(mailbox, rng),
-        18 => move_folder(mailbox, rng),
+    match rng.below(40) {
+        0..=11 => add(mailbox, rng, now_ms),
+        12..=19 => edit(mailbox, rng, now_ms),
+        20..=25 => read_flag(mailbox, rng),
+        26..=29 => move_item(mailbox, rng),
+        30..=33 => delete(mailbox, rng),
+        34..=35 => rename_folder(mailbox, rng),
+        36 => move_folder(mailbox, rng),
+        37 => remove_folder(mailbox, rng),
         _ => create_folder(mailbox, rng),
     }
 }
@@ -92,6 +93,11 @@ fn move_folder(mailbox: &mut Mailbox, rng: &mut Rng) -> bool {
     let class = mailbox.folder(folder).map(|folder| folder.class.clone()).unwrap_or_default();
     let Some((to, _)) = any_folder(mailbox, rng, &class) else { return false };
     mailbox.move_folder(folder, to).is_ok()
+}
+
+/// Deletes a folder with all in it.
+fn remove_folder(mailbox: &mut Mailbox, rng: &mut Rng) -> bool {
+    own_folder(mailbox, rng).is_some_and(|folder| mailbox.remove_folder(folder).is_ok())
 }
 
 fn create_folder(mailbox: &mut Mailbox, rng: &mut Rng) -> bool {
