@@ -1,0 +1,108 @@
+//! Entries under a temporary name, until they are whole and take their own.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rustix::{
+    fd::OwnedFd,
+    fs::{AtFlags, Mode, OFlags, RenameFlags},
+    io::{Errno, Result},
+};
+
+/// How often another name is tried if someone has taken one: with 64 random bits, once is enough.
+const TRIES: usize = 4;
+
+/// A name in a folder that is removed on drop.
+pub(super) struct Temporary {
+    folder: Arc<OwnedFd>,
+    name: String,
+    placed: bool,
+}
+
+impl Temporary {
+    /// Makes an entry under a free name with `make`.
+    pub(super) fn new<T>(
+        folder: &Arc<OwnedFd>,
+        make: impl Fn(&OwnedFd, &str) -> Result<T>,
+    ) -> Result<(T, Self)> {
+        let mut taken = Errno::EXIST;
+        for _ in 0..TRIES {
+            let name = free_name();
+            match make(folder, &name) {
+                Ok(made) => return Ok((made, Self { folder: Arc::clone(folder), name, placed: false })),
+                Err(Errno::EXIST) => taken = Errno::EXIST,
+                Err(errno) => return Err(errno),
+            }
+        }
+        Err(taken)
+    }
+
+    /// Makes a file. The mode is what the user's mask leaves of `mode`.
+    pub(super) fn file(folder: &Arc<OwnedFd>, flags: OFlags, mode: u32) -> Result<(OwnedFd, Self)> {
+        let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Self::new(folder, |folder, name| rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode)))
+    }
+
+    /// The name.
+    pub(super) fn name(&self) -> &[u8] {
+        self.name.as_bytes()
+    }
+
+    /// Gives the entry its own name. What had it is replaced if `replace`, unless it is a folder that holds something;
+    /// else the error is [`Errno::EXIST`].
+    pub(super) fn place(mut self, name: &[u8], replace: bool) -> Result<()> {
+        let placed = if replace { self.place_over(name) } else { self.place_beside(name) };
+        self.placed = placed.is_ok();
+        placed
+    }
+
+    fn place_over(&self, name: &[u8]) -> Result<()> {
+        match self.rename(name) {
+            Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
+                rustix::fs::unlinkat(&self.folder, name, AtFlags::REMOVEDIR)?;
+                self.rename(name)
+            }
+            placed => placed,
+        }
+    }
+
+    fn place_beside(&self, name: &[u8]) -> Result<()> {
+        match rustix::fs::renameat_with(&self.folder, self.name(), &self.folder, name, RenameFlags::NOREPLACE)
+        {
+            // A file system that cannot do this in one step.
+            Err(Errno::INVAL | Errno::NOSYS) => self.place_if_free(name),
+            placed => placed,
+        }
+    }
+
+    fn place_if_free(&self, name: &[u8]) -> Result<()> {
+        match rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => self.rename(name),
+            Ok(_) => Err(Errno::EXIST),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn rename(&self, name: &[u8]) -> Result<()> {
+        rustix::fs::renameat(&self.folder, self.name(), &self.folder, name)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = rustix::fs::unlinkat(&self.folder, self.name(), AtFlags::empty());
+        }
+    }
+}
+
+fn free_name() -> String {
+    static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!(".larder-{:016x}", START.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)))
+}
