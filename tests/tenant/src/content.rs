@@ -80,6 +80,7 @@ impl Rng {
     }
 
     /// A generator of its own for a part named `name`, so that a change in one part does not move the others.
+    #[must_use]
     pub fn fork(&self, name: &str) -> Self {
         let digest = blake3::keyed_hash(blake3::hash(&self.state.to_le_bytes()).as_bytes(), name.as_bytes());
         let mut first = [0; 8];

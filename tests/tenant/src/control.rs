@@ -83,7 +83,11 @@ async fn manifest(State(parts): Shared) -> Response {
     let lines = tokio::task::spawn_blocking(move || parts.manifest()).await;
     match lines {
         Ok(Ok(lines)) => {
-            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let mut text = String::new();
+            for line in lines {
+                text.push_str(&line.to_string());
+                text.push('\n');
+            }
             ([(header::CONTENT_TYPE, "application/x-ndjson")], text).into_response()
         }
         Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

@@ -212,3 +212,60 @@ impl Faults {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: Service = Service::SharePoint;
+
+    fn strikes(faults: &Faults, operation: &str) -> bool {
+        faults.for_request(SERVICE, "ann", operation).is_some()
+    }
+
+    #[test]
+    fn a_rule_strikes_from_its_nth_match_as_often_as_it_says() {
+        let faults = Faults::new(1);
+        faults.add(FaultRule { nth: Some(2), times: Some(2), ..FaultRule::new(FaultKind::Drop) });
+        let struck: Vec<bool> = (0..5).map(|_| strikes(&faults, "lists")).collect();
+        assert_eq!(struck, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn patterns_accounts_and_items_narrow_a_rule() {
+        let faults = Faults::new(1);
+        faults.add(FaultRule {
+            operation: Some("lists.*".into()),
+            account: Some("bob".into()),
+            ..FaultRule::new(FaultKind::Drop)
+        });
+        assert!(!strikes(&faults, "lists.items"), "another account's rule");
+        faults.add(FaultRule { operation: Some("lists.*".into()), ..FaultRule::new(FaultKind::Drop) });
+        assert!(strikes(&faults, "lists.items"));
+        assert!(!strikes(&faults, "webs"));
+        let item = FaultRule { item: Some("/a/x".into()), ..FaultRule::new(FaultKind::Truncate) };
+        faults.add(item);
+        assert!(!strikes(&faults, "file.$value"), "a rule for an item leaves whole requests alone");
+        assert_eq!(faults.for_item(SERVICE, "ann", "file.$value", &["id", "/a/x"]), Some(FaultKind::Truncate));
+    }
+
+    #[test]
+    fn what_vanished_is_not_a_faulty_item() {
+        let faults = Faults::new(1);
+        faults.add(FaultRule { item: Some("/sites/a".into()), ..FaultRule::new(FaultKind::Vanish) });
+        assert!(faults.vanished(SERVICE, "/sites/A"));
+        assert!(!faults.vanished(SERVICE, "/sites/b"));
+        assert_eq!(faults.for_item(SERVICE, "ann", "x", &["/sites/a"]), None);
+    }
+
+    #[test]
+    fn chances_follow_the_seed() {
+        let count = |seed| {
+            let faults = Faults::new(seed);
+            faults.add(FaultRule { probability: Some(0.3), ..FaultRule::new(FaultKind::Drop) });
+            (0..1000).filter(|_| strikes(&faults, "x")).count()
+        };
+        assert_eq!(count(5), count(5));
+        assert!((200..400).contains(&count(5)), "{}", count(5));
+    }
+}

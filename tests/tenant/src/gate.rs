@@ -155,16 +155,13 @@ impl Gate {
     /// Sets the limits of one account at one service, or of all accounts without limits of their own.
     pub fn set_throttle(&self, account: Option<&str>, service: Service, throttle: Throttle) {
         let mut inner = lock(&self.inner);
-        match account {
-            Some(account) => {
-                let key = (account.to_ascii_lowercase(), service);
-                inner.buckets.remove(&key);
-                inner.throttles.insert(key, throttle);
-            }
-            None => {
-                inner.buckets.retain(|(_, of), _| *of != service);
-                inner.default.insert(service, throttle);
-            }
+        if let Some(account) = account {
+            let key = (account.to_ascii_lowercase(), service);
+            inner.buckets.remove(&key);
+            inner.throttles.insert(key, throttle);
+        } else {
+            inner.buckets.retain(|(_, of), _| *of != service);
+            inner.default.insert(service, throttle);
         }
     }
 
@@ -220,25 +217,32 @@ impl Bucket {
                 let violation = now.duration_since(since) >= Duration::from_millis(throttle.grace_ms);
                 return Err((until - now, ThrottleReason::Rate, violation));
             }
+            // Whoever stayed away is let in: the bucket went on filling, and holds one token at least.
             self.backoff = None;
-            self.tokens = f64::from(throttle.burst);
-            self.filled_at = now;
+            self.fill(now, throttle);
+            self.tokens = self.tokens.max(1.0);
         }
         let penalty = Duration::from_millis(throttle.penalty_ms);
         if throttle.max_concurrent.is_some_and(|most| self.active >= most) {
             self.backoff = Some((now, now + penalty));
             return Err((penalty, ThrottleReason::Concurrency, false));
         }
-        let Some(per_second) = throttle.per_second else { return Ok(()) };
-        let gained = now.duration_since(self.filled_at).as_secs_f64() * per_second;
-        self.tokens = (self.tokens + gained).min(f64::from(throttle.burst));
-        self.filled_at = now;
+        if throttle.per_second.is_none() {
+            return Ok(());
+        }
+        self.fill(now, throttle);
         if self.tokens < 1.0 {
             self.backoff = Some((now, now + penalty));
             return Err((penalty, ThrottleReason::Rate, false));
         }
         self.tokens -= 1.0;
         Ok(())
+    }
+
+    fn fill(&mut self, now: Instant, throttle: &Throttle) {
+        let gained = now.duration_since(self.filled_at).as_secs_f64() * throttle.per_second.unwrap_or(0.0);
+        self.tokens = (self.tokens + gained).min(f64::from(throttle.burst));
+        self.filled_at = now;
     }
 }
 
@@ -248,4 +252,91 @@ fn throttle_of(inner: &Inner, key: &Key) -> Throttle {
 
 fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: Service = Service::SharePoint;
+
+    fn gate(throttle: Throttle) -> Gate {
+        let gate = Gate::new(Arc::default(), Arc::new(Faults::new(1)));
+        gate.set_throttle(None, SERVICE, throttle);
+        gate
+    }
+
+    fn passes(gate: &Gate, account: &str, at: Instant) -> bool {
+        matches!(gate.admit_at(at, account, SERVICE, "op"), Admission::Pass(_))
+    }
+
+    fn violations(gate: &Gate, account: &str) -> u64 {
+        gate.counters.snapshot().inside_backoff.get(account).copied().unwrap_or(0)
+    }
+
+    #[test]
+    fn a_burst_then_the_rate() {
+        let gate = gate(Throttle { per_second: Some(10.0), burst: 3, penalty_ms: 1000, ..Throttle::default() });
+        let start = Instant::now();
+        assert_eq!((0..5).filter(|_| passes(&gate, "ann", start)).count(), 3);
+        let paced = self::gate(Throttle { per_second: Some(10.0), burst: 1, penalty_ms: 1000, ..Throttle::default() });
+        let step = Duration::from_millis(100);
+        assert!((0..20).all(|number| passes(&paced, "ann", start + step * number)), "the rate itself passes");
+    }
+
+    #[test]
+    fn coming_back_too_early_is_a_violation_once_it_could_be_known() {
+        let gate = gate(Throttle {
+            per_second: Some(1.0),
+            burst: 1,
+            penalty_ms: 1000,
+            grace_ms: 50,
+            ..Throttle::default()
+        });
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        assert!(passes(&gate, "ann", start));
+        let Admission::Throttled { retry_after, reason } = gate.admit_at(after(1), "ann", SERVICE, "op") else {
+            panic!("the second request is one too many");
+        };
+        assert_eq!((retry_after, reason), (Duration::from_secs(1), ThrottleReason::Rate));
+        assert!(!passes(&gate, "ann", after(20)));
+        assert_eq!(violations(&gate, "ann"), 0, "it was on the wire already");
+        assert!(!passes(&gate, "ann", after(500)));
+        assert_eq!(violations(&gate, "ann"), 1);
+        assert!(passes(&gate, "ann", after(1001)), "after the back-off all is well");
+        assert_eq!(violations(&gate, "ann"), 1);
+    }
+
+    #[test]
+    fn accounts_and_services_do_not_share_limits() {
+        let gate = gate(Throttle { per_second: Some(1.0), burst: 1, ..Throttle::default() });
+        let start = Instant::now();
+        assert!(passes(&gate, "ann", start));
+        assert!(!passes(&gate, "ANN", start), "names are compared without case");
+        assert!(passes(&gate, "bob", start));
+        assert!(matches!(gate.admit_at(start, "ann", Service::Exchange, "op"), Admission::Pass(_)));
+    }
+
+    #[test]
+    fn a_slot_is_held_until_its_permit_is_dropped() {
+        let gate = gate(Throttle { max_concurrent: Some(1), penalty_ms: 10, ..Throttle::default() });
+        let start = Instant::now();
+        let first = gate.admit_at(start, "ann", SERVICE, "op");
+        assert!(matches!(
+            gate.admit_at(start, "ann", SERVICE, "op"),
+            Admission::Throttled { reason: ThrottleReason::Concurrency, .. }
+        ));
+        drop(first);
+        assert!(passes(&gate, "ann", start + Duration::from_millis(11)));
+    }
+
+    #[test]
+    fn a_fault_gives_its_slot_back() {
+        let gate = gate(Throttle { max_concurrent: Some(1), ..Throttle::default() });
+        gate.faults.add(crate::fault::FaultRule { times: Some(1), ..crate::fault::FaultRule::new(FaultKind::Drop) });
+        let start = Instant::now();
+        assert!(matches!(gate.admit_at(start, "ann", SERVICE, "op"), Admission::Fault(FaultKind::Drop)));
+        assert!(passes(&gate, "ann", start));
+    }
 }

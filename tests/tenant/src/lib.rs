@@ -11,6 +11,7 @@
 //! # Ok(()) }
 //! ```
 #![forbid(unsafe_code)]
+#![expect(clippy::doc_markdown, reason = "SharePoint, OneDrive and OData are names of products, not of code")]
 
 pub mod account;
 pub mod clock;

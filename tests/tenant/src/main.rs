@@ -30,7 +30,7 @@ struct Arguments {
     /// Adds a message of this many bytes
     #[arg(long)]
     big_message: Option<u64>,
-    /// Limits per account and service, as JSON: {"per_second":10,"burst":20,"penalty_ms":1000,…}
+    /// Limits per account and service, as JSON: `{"per_second":10,"burst":20,"penalty_ms":1000}`
     #[arg(long, value_parser = parse_throttle)]
     throttle: Option<Throttle>,
     /// Also writes endpoints and accounts as shell variables to this file

@@ -100,8 +100,8 @@ impl Tenant {
         let [main, my, admin] = parts.sharepoint.routers();
         let (sharepoint, my, admin) =
             (servers.add(main).await?, servers.add(my).await?, servers.add(admin).await?);
-        let mail = exchange::router(Arc::clone(&parts.shared), Arc::clone(&parts.exchange));
-        let exchange = servers.add(mail).await?;
+        let web_services = exchange::router(Arc::clone(&parts.shared), Arc::clone(&parts.exchange));
+        let exchange = servers.add(web_services).await?;
         let control = servers.add(control::router(Arc::clone(&parts))).await?;
         parts.sharepoint.set_origins(Origins { main: sharepoint.clone(), my: my.clone() });
         let endpoints = Endpoints { login, sharepoint, my, admin, exchange, control };

@@ -147,9 +147,8 @@ impl Generated {
         let start = out.len();
         match self.kind {
             BodyKind::Text => text_block(&mut rng, out),
-            BodyKind::Packed => packed_block(&mut rng, out),
             BodyKind::Office if index % 5 == 3 => text_block(&mut rng, out),
-            BodyKind::Office => packed_block(&mut rng, out),
+            BodyKind::Office | BodyKind::Packed => packed_block(&mut rng, out),
         }
         if index == 0 && self.kind == BodyKind::Office {
             out[start..start + 4].copy_from_slice(b"PK\x03\x04");

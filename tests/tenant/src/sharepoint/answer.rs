@@ -1,12 +1,16 @@
 //! Answers on the wire: JSON, errors, throttles, acted-out faults.
 
+use std::io;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::StreamExt;
 use serde_json::Value;
 
+use super::download::FLUSH;
 use super::error::ApiError;
 use super::odata::{Format, Renderer};
 use crate::xml::escape;
@@ -100,10 +104,11 @@ pub(super) fn no_site() -> Response {
 
 /// An answer cut by a fault in the middle of its body.
 pub(super) fn dropped() -> Response {
-    let pieces = [
-        Ok(bytes::Bytes::from_static(b"{\"value\":[{\"Id\":")),
-        Err(std::io::Error::other("the connection is cut by a fault")),
-    ];
-    let body = Body::from_stream(futures::stream::iter(pieces));
+    let start = futures::stream::iter([Ok(Bytes::from_static(b"{\"value\":[{\"Id\":"))]);
+    let cut = futures::stream::once(async {
+        tokio::time::sleep(FLUSH).await;
+        Err(io::Error::other("the connection is cut by a fault"))
+    });
+    let body = Body::from_stream(start.chain(cut));
     ([(header::CONTENT_TYPE, Format::Bare.content_type())], body).into_response()
 }

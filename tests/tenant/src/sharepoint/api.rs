@@ -58,7 +58,10 @@ impl SharePoint {
         match name {
             "contextinfo" => self.context_info(call),
             "getchanges" => self.get_changes(call, &super::write::json_body(call, body).await?),
-            "postquery" if is_search(call) => self.post_query(call, &super::write::json_body(call, body).await?),
+            "renderlistdataasstream" => self.render_list(call, &super::write::json_body(call, body).await?),
+            "postquery" if is_search(call) => {
+                self.post_query(call, &super::write::json_body(call, body).await?)
+            }
             "getsubwebsfilteredforcurrentuser" => self.read(call),
             _ => self.write(call, body).await,
         }
@@ -142,7 +145,7 @@ impl SharePoint {
             match resource::resolve(world, &call.web, &call.viewer, &call.segments) {
                 Err(error) if error.status == StatusCode::NOT_FOUND && !before.is_empty() => {
                     let (name, value) = property(call, world, &last.name)?.ok_or(error)?;
-                    return Ok(renderer.value(&name, value));
+                    return Ok(renderer.value(&name, &value));
                 }
                 node => node?,
             }

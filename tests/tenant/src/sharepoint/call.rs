@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use super::SharePoint;
 use super::error::ApiError;
 use super::model::{Guid, Host, World};
-use super::odata::{Format, QueryOptions, Renderer, ResourcePath, Segment};
+use super::odata::{Format, QueryOptions, ResourcePath, Segment};
 use super::resource::Viewer;
 use crate::account::Account;
 use crate::gate::Service;
@@ -71,10 +71,6 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn renderer(&self) -> Renderer {
-        Renderer { format: self.format.unwrap_or(Format::Bare), base: self.base.clone() }
-    }
-
     /// A header's text, if there is exactly one of it.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();

@@ -71,7 +71,6 @@ impl<'a> Query<'a> {
             ChangeSubject::Item { .. } => "Item",
             ChangeSubject::List(_) => "List",
             ChangeSubject::Field { .. } => "Field",
-            ChangeSubject::Web => "Web",
         };
         self.flag(action) && self.flag(object)
     }
@@ -121,7 +120,6 @@ fn entity(world: &World, scope: &Scope, change: &Change) -> Entity {
         ChangeSubject::Item { .. } => "SP.ChangeItem",
         ChangeSubject::List(_) => "SP.ChangeList",
         ChangeSubject::Field { .. } => "SP.ChangeField",
-        ChangeSubject::Web => "SP.ChangeWeb",
     };
     let token = Token { scope: scope.clone(), time: change.time, number: Some(change.number) };
     let entity = Entity::new(kind, format!("{kind}{}", change.number))
@@ -147,6 +145,5 @@ fn entity(world: &World, scope: &Scope, change: &Change) -> Entity {
         ChangeSubject::Field { list, field } => {
             entity.with("FieldId", field.as_str()).with("ListId", list.as_str())
         }
-        ChangeSubject::Web => entity,
     }
 }

@@ -17,6 +17,9 @@ use crate::gate::Permit;
 /// Bytes per piece.
 const PIECE_BYTES: u64 = 128 * 1024;
 
+/// Wait before a connection is cut, so that what was sent before is on the wire.
+pub(super) const FLUSH: Duration = Duration::from_millis(50);
+
 /// A part of a body to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Span {
@@ -57,6 +60,7 @@ impl Sender {
     async fn next(mut self) -> Option<(Result<Bytes, io::Error>, Self)> {
         if self.cut.is_some_and(|cut| self.at >= cut) {
             (self.at, self.cut) = (self.end, None);
+            tokio::time::sleep(FLUSH).await;
             return Some((Err(io::Error::other("the connection is cut by a fault")), self));
         }
         if self.at >= self.end {

@@ -10,6 +10,7 @@ mod download;
 mod error;
 mod model;
 mod odata;
+mod render_list;
 mod resource;
 mod search;
 mod serve;

@@ -41,12 +41,12 @@ impl SharePoint {
         // Parameters stand in the query string or, for some clients, in the function's brackets.
         let arguments = call.segments.last().map(|last| last.arguments.as_slice()).unwrap_or_default();
         let given = |name: &str| arguments.iter().find(|(mine, _)| mine == name).map(|(_, value)| value);
-        let unquoted = |name: &str| match given(name) {
-            Some(value) => value.text(),
-            None => {
-                let value = call.options.value(name)?;
-                Some(value.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'"))
+        let unquoted = |name: &str| {
+            if let Some(value) = given(name) {
+                return value.text();
             }
+            let value = call.options.value(name)?;
+            Some(value.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'"))
         };
         let number = |name: &str| match given(name) {
             Some(value) => value.number().and_then(|number| usize::try_from(number).ok()),

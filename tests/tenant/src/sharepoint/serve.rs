@@ -126,7 +126,8 @@ impl SharePoint {
         if !self.world().webs.values().any(there) {
             return answer::no_site();
         }
-        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], "<html><body>Home</body></html>").into_response()
+        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], "<html><body>Home</body></html>")
+            .into_response()
     }
 
     async fn admit(&self, call: &Call) -> Result<Admitted, Response> {

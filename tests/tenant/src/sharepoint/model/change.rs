@@ -26,7 +26,6 @@ pub(crate) enum ChangeSubject {
     Item { at: ItemRef, unique_id: Guid },
     List(Guid),
     Field { list: Guid, field: Guid },
-    Web,
 }
 
 /// One entry.
@@ -41,11 +40,10 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    pub(crate) fn list(&self) -> Option<&Guid> {
+    pub(crate) fn list(&self) -> &Guid {
         match &self.subject {
-            ChangeSubject::Item { at, .. } => Some(&at.list),
-            ChangeSubject::List(list) | ChangeSubject::Field { list, .. } => Some(list),
-            ChangeSubject::Web => None,
+            ChangeSubject::Item { at, .. } => &at.list,
+            ChangeSubject::List(list) | ChangeSubject::Field { list, .. } => list,
         }
     }
 }
@@ -77,7 +75,7 @@ impl Scope {
         match self {
             Self::Site(id) => change.site == *id,
             Self::Web(id) => change.web == *id,
-            Self::List(id) => change.list() == Some(id),
+            Self::List(id) => change.list() == id,
         }
     }
 }

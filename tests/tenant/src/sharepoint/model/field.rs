@@ -111,8 +111,8 @@ impl Field {
     pub(crate) fn schema_xml(&self) -> String {
         let rest = match &self.kind {
             FieldKind::Choice(choices) => {
-                let choices: String = choices.iter().map(|one| format!("<CHOICE>{one}</CHOICE>")).collect();
-                format!("><CHOICES>{choices}</CHOICES></Field>")
+                let choices = choices.join("</CHOICE><CHOICE>");
+                format!("><CHOICES><CHOICE>{choices}</CHOICE></CHOICES></Field>")
             }
             FieldKind::Lookup(list) => format!(" List=\"{{{list}}}\" ShowField=\"Title\" />"),
             FieldKind::Note => " NumLines=\"6\" RichText=\"FALSE\" />".to_string(),

@@ -65,7 +65,7 @@ impl World {
         big_file: Option<u64>,
     ) -> Self {
         let mut world = Self::new(seed, accounts);
-        let mut rng = Rng::new(seed).fork("sharepoint content");
+        let rng = Rng::new(seed).fork("sharepoint content");
         let root = world.add_site(Host::Main, "/", "Contoso");
         let team_a = world.add_site(Host::Main, "/sites/a", "Team A");
         let team_b = world.add_site(Host::Main, "/sites/b", "Team B — Größe & Co");
@@ -190,7 +190,7 @@ impl World {
 
     fn some_actor(&self, rng: &mut Rng) -> Actor {
         let person = rng.pick(&self.people).map_or(9, |person| person.id);
-        Actor { person, now: OLDEST_MS + rng.below(SPREAD_MS) as i64 / 1000 * 1000 }
+        Actor { person, now: OLDEST_MS + rng.below(SPREAD_MS).cast_signed() / 1000 * 1000 }
     }
 
     fn fill_library(&mut self, list: &Guid, files: usize, rng: &mut Rng) {
@@ -268,7 +268,7 @@ impl World {
             ("Title", json!(format!("{} <&> \"{}\"", sentence(rng, words), word(rng)))),
             ("Notes", json!(format!("{}\n{}", sentence(rng, notes), "größer & kleiner < als"))),
             ("Amount", json!(rng.below(1_000_000) as f64 / 8.0)),
-            ("Due", json!(iso_seconds(OLDEST_MS + rng.below(SPREAD_MS) as i64))),
+            ("Due", json!(iso_seconds(OLDEST_MS + rng.below(SPREAD_MS).cast_signed()))),
             ("Done", json!(rng.chance(0.5))),
             ("State", json!(STATES[rng.index(STATES.len())])),
             ("AssignedToId", json!(person)),

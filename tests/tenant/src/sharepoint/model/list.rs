@@ -1,8 +1,9 @@
 //! A list or library: its columns, its items and an index of names.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 
-use super::{Field, Guid, Item, ItemKind};
+use super::{Field, Guid, Item};
 use crate::clock::UnixMillis;
 
 /// The list templates the tenant knows.
@@ -101,7 +102,8 @@ impl List {
             if letter.is_alphanumeric() {
                 name.push(letter);
             } else {
-                name.push_str(&format!("_x{:04x}_", u32::from(letter)));
+                // Writing to a string cannot fail.
+                let _ = write!(name, "_x{:04x}_", u32::from(letter));
             }
         }
         if let Some(first) = name.get_mut(..1) {
@@ -179,15 +181,6 @@ impl List {
             next += 1;
         }
         found
-    }
-
-    /// Folders that `folder` (none: the root) holds directly.
-    pub(crate) fn folder_count(&self, folder: Option<u32>) -> usize {
-        self.children(folder).filter(|item| item.is_folder()).count()
-    }
-
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Item> {
-        self.items.values().filter(|item| matches!(item.kind, ItemKind::File(_)))
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {

@@ -42,9 +42,8 @@ impl World {
         if below(path, &web.path).is_some_and(str::is_empty) {
             return Some(Located::WebRoot);
         }
-        let lists = self.lists.values().filter(|list| list.web == web.id);
-        let Some((list, rest)) = lists.filter_map(|list| Some((list, below(path, &list.root)?))).next()
-        else {
+        let mut lists = self.lists.values().filter(|list| list.web == web.id);
+        let Some((list, rest)) = lists.find_map(|list| Some((list, below(path, &list.root)?))) else {
             return Some(Located::Nothing);
         };
         let mut parent = None;

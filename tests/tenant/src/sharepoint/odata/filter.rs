@@ -67,11 +67,11 @@ impl Filter {
     }
 
     /// The columns it looks at.
-    pub(crate) fn columns(&self) -> Vec<&str> {
+    pub(crate) fn columns<'a>(&'a self) -> Vec<&'a str> {
         match self {
             Self::Compare(one, _, other) | Self::StartsWith(one, other) | Self::Contains(one, other) => {
-                let name = |operand| match operand {
-                    &Operand::Column(ref name) => Some(name.as_str()),
+                let name = |operand: &'a Operand| match operand {
+                    Operand::Column(name) => Some(name.as_str()),
                     Operand::Constant(_) => None,
                 };
                 [one, other].into_iter().filter_map(name).collect()

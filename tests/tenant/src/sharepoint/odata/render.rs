@@ -53,7 +53,7 @@ impl Renderer {
     }
 
     /// A function's plain result.
-    pub(crate) fn value(&self, function: &str, value: Value) -> Value {
+    pub(crate) fn value(&self, function: &str, value: &Value) -> Value {
         match self.format {
             Format::Verbose => json!({"d": {function: value}}),
             Format::Minimal => {

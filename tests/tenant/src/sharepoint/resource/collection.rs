@@ -152,11 +152,11 @@ fn column(world: &World, viewer: &Viewer, node: &Node, entity: &Entity, name: &s
     }
 }
 
-fn items(world: &World, viewer: &Viewer, id: &Guid, options: &QueryOptions) -> Result<Page, ApiError> {
-    let list = list_of(world, id)?;
+fn items(world: &World, viewer: &Viewer, list_id: &Guid, options: &QueryOptions) -> Result<Page, ApiError> {
+    let list = list_of(world, list_id)?;
     check_threshold(list, options)?;
-    let to_node = |item: &Item| Node::Item(ItemRef { list: id.clone(), id: item.id });
-    let last = options.skip_token.as_deref().map(last_id).transpose()?;
+    let to_node = |item: &Item| Node::Item(ItemRef { list: list_id.clone(), id: item.id });
+    let after = options.skip_token.as_deref().map(last_id).transpose()?;
     let plain = options.filter.is_none()
         && options.order.as_ref().is_none_or(|(name, down)| name.eq_ignore_ascii_case("id") && !down);
     let size = options.top.unwrap_or(PAGE_ITEMS);
@@ -164,12 +164,12 @@ fn items(world: &World, viewer: &Viewer, id: &Guid, options: &QueryOptions) -> R
         return Err(ApiError::list_threshold());
     }
     let rest: Vec<Node> = if plain {
-        let start = last.map_or(0, |last| last.saturating_add(1));
+        let start = after.map_or(0, |id| id.saturating_add(1));
         list.items.range(start..).take(size + 1).map(|(_, item)| to_node(item)).collect()
     } else {
         let all = narrowed(world, viewer, list.items.values().map(to_node).collect(), options)?;
-        let start = match last {
-            Some(last) => all.iter().position(|node| id_of(node) == last).map_or(0, |at| at + 1),
+        let start = match after {
+            Some(id) => all.iter().position(|node| id_of(node) == id).map_or(0, |at| at + 1),
             None => 0,
         };
         all.into_iter().skip(start).take(size + 1).collect()

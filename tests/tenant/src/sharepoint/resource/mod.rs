@@ -12,7 +12,7 @@ mod step;
 mod viewer;
 mod web;
 
-pub(crate) use collection::{Page, list_nodes};
+pub(crate) use collection::list_nodes;
 pub(crate) use content::{Content, content_of};
 pub(crate) use item::{is_entry, text_of};
 pub(crate) use node::{FolderNode, Node};

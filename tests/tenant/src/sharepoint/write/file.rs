@@ -12,6 +12,7 @@ use super::super::model::{EditError, FolderRef, ItemRef, Located, World};
 use super::super::odata::Literal;
 use super::super::resource::{FolderNode, Node};
 use super::super::{SharePoint, answer};
+use super::show;
 use crate::content::FileBody;
 
 impl SharePoint {
@@ -31,7 +32,7 @@ impl SharePoint {
             Node::Attachments(at) => {
                 let mut world = self.world();
                 world.attach(&at, &name, content, false, call.actor())?;
-                self.show(call, &world, &Node::Attachment(at, name), StatusCode::OK)
+                show(call, &world, &Node::Attachment(at, name), StatusCode::OK)
             }
             _ => Err(ApiError::bad_query("Nothing can be added here.")),
         }
@@ -62,7 +63,7 @@ impl SharePoint {
             }
             Some(_) => return Err(EditError::NameTaken.into()),
         };
-        self.show(call, &world, &Node::File(at), StatusCode::OK)
+        show(call, &world, &Node::File(at), StatusCode::OK)
     }
 
     fn add_folder(&self, call: &Call, folder: &FolderNode, name: &str) -> Result<Response, ApiError> {
@@ -76,7 +77,7 @@ impl SharePoint {
             None => world.add_folder(&parent, &leaf, call.actor())?.id,
         };
         let made = FolderNode::InList(FolderRef { list: parent.list, folder: Some(id) });
-        self.show(call, &world, &Node::Folder(made), StatusCode::OK)
+        show(call, &world, &Node::Folder(made), StatusCode::OK)
     }
 
     /// `POST …/folders` with an entity.

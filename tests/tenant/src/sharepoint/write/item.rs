@@ -13,6 +13,7 @@ use super::super::model::{Actor, ChangeKind, FolderRef, Guid, ItemRef, List, Loc
 use super::super::odata::{Format, Segment};
 use super::super::resource::{FolderNode, Node};
 use super::super::{SharePoint, answer};
+use super::show;
 use super::values::{FormChange, FormResult, from_entity, from_form};
 
 fn list_of<'a>(world: &'a World, id: &Guid) -> Result<&'a List, ApiError> {
@@ -31,7 +32,7 @@ impl SharePoint {
         }
         let values = from_entity(list, body)?;
         let at = world.add_entry(&FolderRef { list: id.clone(), folder: None }, values, call.actor())?;
-        self.show(call, &world, &Node::Item(at), StatusCode::CREATED)
+        show(call, &world, &Node::Item(at), StatusCode::CREATED)
     }
 
     pub(super) fn update_item(&self, call: &Call, at: &ItemRef, body: &Value) -> Result<Response, ApiError> {

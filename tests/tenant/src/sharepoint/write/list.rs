@@ -11,6 +11,7 @@ use super::super::error::ApiError;
 use super::super::model::{EditError, FieldKind, Guid, Template};
 use super::super::resource::Node;
 use super::super::{SharePoint, answer};
+use super::show;
 use crate::xml;
 
 fn text<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
@@ -34,7 +35,7 @@ impl SharePoint {
         if let Some(list) = world.lists.get_mut(&id) {
             list.description = text(body, "Description").unwrap_or_default().to_string();
         }
-        self.show(call, &world, &Node::List(id), StatusCode::CREATED)
+        show(call, &world, &Node::List(id), StatusCode::CREATED)
     }
 
     pub(super) fn update_list(&self, call: &Call, id: &Guid, body: &Value) -> Result<Response, ApiError> {
@@ -125,7 +126,7 @@ impl SharePoint {
         if let Some(field) = field {
             field.title = title.to_string();
         }
-        self.show(call, &world, &Node::Field(list.clone(), id), StatusCode::CREATED)
+        show(call, &world, &Node::Field(list.clone(), id), StatusCode::CREATED)
     }
 }
 

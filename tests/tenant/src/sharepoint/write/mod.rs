@@ -14,6 +14,7 @@ use axum::response::Response;
 use futures::StreamExt;
 use serde_json::Value;
 
+use super::api::wanted_format;
 use super::call::{Call, Verb};
 use super::error::ApiError;
 use super::model::{Actor, World};
@@ -157,29 +158,9 @@ impl SharePoint {
         resource::resolve(&self.world(), &call.web, &call.viewer, segments)
     }
 
-    /// The answer that shows an entity just made or changed.
-    fn show(
-        &self,
-        call: &Call,
-        world: &World,
-        node: &Node,
-        status: StatusCode,
-    ) -> Result<Response, ApiError> {
-        let format = super::api::wanted_format(call)?;
-        let entity = project(world, &call.viewer, node, &call.options)?.ok_or_else(ApiError::item_missing)?;
-        let renderer = Renderer { format, base: call.base.clone() };
-        Ok(answer::json(format, status, &renderer.entity(&entity)))
-    }
-
-    fn value(&self, call: &Call, function: &str, value: Value) -> Result<Response, ApiError> {
-        let format = super::api::wanted_format(call)?;
-        let renderer = Renderer { format, base: call.base.clone() };
-        Ok(answer::json(format, StatusCode::OK, &renderer.value(function, value)))
-    }
-
     fn recycled(&self, call: &Call) -> Result<Response, ApiError> {
         let id = self.world().new_guid();
-        self.value(call, "Recycle", Value::String(id.to_string()))
+        value(call, "Recycle", &Value::String(id.to_string()))
     }
 
     fn ensure_user(&self, call: &Call, body: &Value) -> Result<Response, ApiError> {
@@ -189,6 +170,21 @@ impl SharePoint {
         let user = login.rsplit('|').next().unwrap_or(&login);
         let world = self.world();
         let person = world.person_of(user).ok_or_else(ApiError::unknown_user)?.id;
-        self.show(call, &world, &Node::User(person), StatusCode::OK)
+        show(call, &world, &Node::User(person), StatusCode::OK)
     }
+}
+
+/// The answer that shows an entity just made or changed.
+fn show(call: &Call, world: &World, node: &Node, status: StatusCode) -> Result<Response, ApiError> {
+    let format = wanted_format(call)?;
+    let entity = project(world, &call.viewer, node, &call.options)?.ok_or_else(ApiError::item_missing)?;
+    let renderer = Renderer { format, base: call.base.clone() };
+    Ok(answer::json(format, status, &renderer.entity(&entity)))
+}
+
+/// The answer of a function with a plain result.
+fn value(call: &Call, function: &str, value: &Value) -> Result<Response, ApiError> {
+    let format = wanted_format(call)?;
+    let renderer = Renderer { format, base: call.base.clone() };
+    Ok(answer::json(format, StatusCode::OK, &renderer.value(function, value)))
 }

@@ -14,7 +14,7 @@ use super::super::model::{Guid, ItemRef};
 use super::super::odata::Literal;
 use super::super::resource::Node;
 use super::super::{SharePoint, answer};
-use super::fill;
+use super::{fill, show, value};
 use crate::content::BodyWriter;
 
 /// Uploads under way at most; one more is refused.
@@ -49,19 +49,19 @@ impl SharePoint {
         match last.name.as_str() {
             "startupload" => {
                 let length = self.receive(&id, Upload { at, writer: BodyWriter::default() }, body).await?;
-                self.value(call, "StartUpload", Value::String(length.to_string()))
+                value(call, "StartUpload", &Value::String(length.to_string()))
             }
             "continueupload" => {
                 let upload = self.resume(call, &id, &at)?;
                 let length = self.receive(&id, upload, body).await?;
-                self.value(call, "ContinueUpload", Value::String(length.to_string()))
+                value(call, "ContinueUpload", &Value::String(length.to_string()))
             }
             "finishupload" => {
                 let mut upload = self.resume(call, &id, &at)?;
                 fill(&mut upload.writer, body).await?;
                 let mut world = self.world();
                 world.replace_body(&at, upload.writer.finish(), call.actor())?;
-                self.show(call, &world, &Node::File(at), StatusCode::OK)
+                show(call, &world, &Node::File(at), StatusCode::OK)
             }
             _ => {
                 self.uploads.lock().remove(&id);
