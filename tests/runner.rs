@@ -7,4 +7,5 @@ mod suite {
     mod conformance_linked;
     mod conformance_loaded;
     mod misbehaving;
+    mod third_party;
 }

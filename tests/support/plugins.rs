@@ -3,7 +3,7 @@
 use std::{
     env::consts::{DLL_PREFIX, DLL_SUFFIX},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -26,9 +26,14 @@ pub struct Installed {
 impl Installed {
     /// Copies a crate's library, under its own name with something added.
     pub fn new(krate: &str, suffix: &str) -> Self {
+        Self::copy(&built(krate), krate, suffix)
+    }
+
+    /// Copies a library from anywhere.
+    pub fn copy(library: &Path, krate: &str, suffix: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("{DLL_PREFIX}{krate}{suffix}{DLL_SUFFIX}"));
-        fs::copy(built(krate), &path).unwrap();
+        fs::copy(library, &path).unwrap();
         let installed = Self { folder, path };
         installed.set_mode(0o755);
         installed
