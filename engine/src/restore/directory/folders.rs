@@ -50,8 +50,8 @@ impl Folders {
     }
 
     /// Sets what was noted, and tells each folder's outcome.
-    pub(super) fn set_all(self, scratch: &Scratch, places: &Places, mut tell: impl FnMut(Result<()>)) {
-        let last = self.last.into_inner().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn set_all(&self, scratch: &Scratch, places: &Places, mut tell: impl FnMut(Result<()>)) {
+        let last = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
         for mut next in last.into_iter().rev() {
             while let Some(start) = next {
                 let read = scratch

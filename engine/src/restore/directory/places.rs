@@ -84,20 +84,20 @@ impl Places {
     /// Makes a folder that its owner may use, or opens it if it is there. True if it was made.
     pub(super) fn make(&self, path: &TargetPath, mode: Mode) -> Result<(Arc<OwnedFd>, bool)> {
         let mut here = Arc::clone(&self.root);
-        let (mut made, mut parts) = (false, path.parts().peekable());
+        let (mut new, mut parts) = (false, path.parts().peekable());
         while let Some(part) = parts.next() {
             // The mode is the last one's; those above are not restored by this call.
             let mode = if parts.peek().is_some() { Mode::from_raw_mode(0o777) } else { mode };
-            let (next, new) = self
+            let (next, new_one) = self
                 .step(&here, part, mode)
                 .map_err(|errno| self.failed("making the folder", path, errno))?;
-            (here, made) = (Arc::new(next), new);
+            (here, new) = (Arc::new(next), new_one);
         }
-        if !made {
+        if !new {
             // Best effort: where it fails, writing into the folder will say so.
             let _ = attributes::let_owner_in(&here);
         }
-        Ok((here, made))
+        Ok((here, new))
     }
 
     fn step(&self, here: &OwnedFd, part: &[u8], mode: Mode) -> rustix::io::Result<(OwnedFd, bool)> {
@@ -106,7 +106,7 @@ impl Places {
             Ok(folder) => return Ok((folder, false)),
             Err(Errno::NOENT) => {}
             Err(Errno::NOTDIR | Errno::LOOP) if self.replace => {
-                rustix::fs::unlinkat(here, part, AtFlags::empty())?
+                rustix::fs::unlinkat(here, part, AtFlags::empty())?;
             }
             Err(errno) => return Err(errno),
         }

@@ -34,7 +34,7 @@ impl Temporary {
         for _ in 0..TRIES {
             let name = free_name();
             match make(folder, &name) {
-                Ok(made) => return Ok((made, Self { folder: Arc::clone(folder), name, placed: false })),
+                Ok(entry) => return Ok((entry, Self { folder: Arc::clone(folder), name, placed: false })),
                 Err(Errno::EXIST) => taken = Errno::EXIST,
                 Err(errno) => return Err(errno),
             }

@@ -9,7 +9,8 @@ use std::{
     path::Path,
 };
 
-use larder_sdk::{ContainerId, ItemId, Posix, Tag, Time, Value};
+use larder_sdk::{Container, ContainerId, Item, ItemId, Kind, Posix, StreamInfo, Tag, Time, Value};
+use rustix::io::Errno;
 
 use super::*;
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use rustix::{fd::OwnedFd, fs::OFlags};
 
 use super::{
-    Inner, Outcome,
+    Outcome,
     attributes::Attributes,
     error::{RestoreErrorKind, Result},
     layout::TargetPath,
     links::Claim,
     scratch::write_all_at,
+    shared::Shared,
     temporary::Temporary,
 };
 
@@ -23,7 +24,7 @@ const DEFAULT_MODE: u32 = 0o666;
 
 /// A file being written under a temporary name. It takes its own with [`FileWriter::finish`]; dropped before, it is removed.
 pub struct FileWriter {
-    target: Arc<Inner>,
+    target: Arc<Shared>,
     path: TargetPath,
     name: Vec<u8>,
     file: OwnedFd,
@@ -45,7 +46,7 @@ pub(super) struct Plan {
 }
 
 impl FileWriter {
-    pub(super) fn new(target: Arc<Inner>, plan: Plan) -> Result<Self> {
+    pub(super) fn new(target: Arc<Shared>, plan: Plan) -> Result<Self> {
         let Plan { path, folder, name, attributes, sparse, claim } = plan;
         let mode = if attributes.mode.is_some() { PRIVATE_MODE } else { DEFAULT_MODE };
         let (file, temporary) = Temporary::file(&folder, OFlags::WRONLY, mode)
