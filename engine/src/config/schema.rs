@@ -59,16 +59,20 @@ impl<'a> Checker<'a> {
     /// Checks a table whose header (or opening) stands at `span`. Keys in `loose` are known to the table, but what they hold is
     /// left to someone else.
     pub(super) fn table(&mut self, schema: &Schema, table: &Table, span: &Span, path: &Path, loose: &[&str]) {
+        let mut meant = Vec::new();
         for entry in &table.entries {
             if loose.contains(&entry.key.as_str()) {
                 continue;
             }
             match schema.keys.iter().find(|key| key.name == entry.key) {
                 Some(key) => self.value(&key.takes, &entry.node, entry, path),
-                None => self.unknown_key(schema, entry, path, loose),
+                None => meant.extend(self.unknown_key(schema, entry, path, loose)),
             }
         }
-        for key in schema.keys.iter().filter(|key| key.required && table.get(&key.name).is_none()) {
+        // A key that was mistyped is not missing as well.
+        let missing =
+            |key: &&Key| key.required && table.get(&key.name).is_none() && !meant.contains(&key.name);
+        for key in schema.keys.iter().filter(missing) {
             self.report.add_with_hint(
                 span,
                 format!("{path} needs the key `{}`", key.name),
@@ -77,26 +81,30 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn unknown_key(&mut self, schema: &Schema, entry: &Entry, path: &Path, loose: &[&str]) {
+    /// Complains, and returns the key that was meant, if that is plain.
+    fn unknown_key(&mut self, schema: &Schema, entry: &Entry, path: &Path, loose: &[&str]) -> Option<String> {
         // A mistyped `password` may hold one. A table's place may be its header, where the key itself stands.
         if entry.node.span.start >= entry.key_span.end {
             self.report.hide(&entry.node.span);
         }
         let known = || schema.keys.iter().map(|key| key.name.as_str()).chain(loose.iter().copied());
-        let (name, at) = (&entry.key, &entry.key_span);
+        let (name, at) = (entry.key.as_str(), &entry.key_span);
         if let Some(found) = nearest(name, known()) {
             self.report.add(at, format!("unknown key `{name}` in {path}; did you mean `{found}`?"));
-        } else if let Some(elsewhere) = table_that_knows(schema, name, path) {
-            self.report.add(at, format!("unknown key `{name}` in {path}; it belongs in {elsewhere}"));
-        } else {
-            let words: Vec<String> = known().map(|name| format!("`{name}`")).collect();
-            let hint = if words.is_empty() {
-                "this table has no keys".to_owned()
-            } else {
-                format!("known here: {}", words.join(", "))
-            };
-            self.report.add_with_hint(at, format!("unknown key `{name}` in {path}"), hint);
+            return Some(found.to_owned());
         }
+        if let Some(elsewhere) = table_that_knows(schema, name, path) {
+            self.report.add(at, format!("unknown key `{name}` in {path}; it belongs in {elsewhere}"));
+            return None;
+        }
+        let words: Vec<String> = known().map(|name| format!("`{name}`")).collect();
+        let hint = if words.is_empty() {
+            "this table has no keys".to_owned()
+        } else {
+            format!("known here: {}", words.join(", "))
+        };
+        self.report.add_with_hint(at, format!("unknown key `{name}` in {path}"), hint);
+        None
     }
 
     fn value(&mut self, takes: &Takes, node: &Node, entry: &Entry, path: &Path) {

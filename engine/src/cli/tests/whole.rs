@@ -1,6 +1,6 @@
 //! Commands from beginning to end, on a folder of files and a repository beside it.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use serde_json::Value;
 
@@ -48,6 +48,7 @@ fn prepared() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fs::write(at.join("password"), "correct horse\n").unwrap();
+    fs::set_permissions(at.join("password"), fs::Permissions::from_mode(0o600)).unwrap();
     fs::create_dir_all(at.join("data/sub")).unwrap();
     fs::write(at.join("data/a.txt"), "content of a").unwrap();
     fs::write(at.join("data/sub/b.bin"), vec![7; 300_000]).unwrap();
