@@ -24,7 +24,8 @@ use crate::{
 };
 
 pub(crate) use basic::refused as refused_basic;
-pub(crate) use realm::{Realm, realm};
+pub(crate) use realm::Realm;
+pub(crate) use refusal::{federated, no_tenant};
 
 /// Longest time a session is used, whatever its token says.
 const SESSION_MAX: Duration = Duration::from_secs(12 * 3600);
@@ -42,6 +43,16 @@ pub(crate) enum Refusal {
     Host(Explanation),
     /// Too many requests for now.
     Throttled(Duration),
+}
+
+impl Refusal {
+    /// What to tell people.
+    pub(crate) fn explanation(self) -> Explanation {
+        match self {
+            Self::Account(why) | Self::Host(why) => why,
+            Self::Throttled(wait) => refusal::throttled(wait),
+        }
+    }
 }
 
 /// What a signed-in request carries. Never printed.
@@ -133,7 +144,7 @@ impl SignIn {
 
     /// Asks the login host what it knows of the account's domain.
     pub(crate) async fn realm(&self) -> Result<Realm, HttpError> {
-        realm(&self.http, &self.login, &self.user).await
+        realm::realm(&self.http, &self.login, &self.user).await
     }
 
     fn state(&self, url: &Url) -> Arc<AsyncMutex<HostState>> {

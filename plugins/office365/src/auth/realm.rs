@@ -28,7 +28,7 @@ struct Told {
 }
 
 /// Asks for a user's realm. An answer that cannot be understood counts as managed: sign-in itself then tells more.
-pub(crate) async fn realm(http: &Http, login: &Url, user: &str) -> Result<Realm, HttpError> {
+pub(super) async fn realm(http: &Http, login: &Url, user: &str) -> Result<Realm, HttpError> {
     let mut url = login.clone();
     url.set_path("/GetUserRealm.srf");
     let form: String = form_urlencoded::Serializer::new(String::new()).append_pair("login", user).finish();

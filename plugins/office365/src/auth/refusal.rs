@@ -130,7 +130,26 @@ fn no_user() -> Explanation {
     )
 }
 
-pub(super) fn no_tenant() -> Explanation {
+/// Too many requests for now.
+pub(super) fn throttled(wait: Duration) -> Explanation {
+    Explanation::passing("throttled", format!("it was asked to wait {} s", wait.as_secs()), "", wait)
+        .of_kind(ErrorKind::RetryAfter)
+}
+
+/// A wrong password of an account whose domain has an identity provider of its own.
+pub(crate) fn federated(provider: Option<&str>) -> Explanation {
+    let provider = provider.unwrap_or("a provider of its own");
+    Explanation::lasting(
+        "federated",
+        format!(
+            "the account's domain signs in at {provider}; app passwords are checked by the cloud all the same"
+        ),
+        "if the password given is the normal one, use an app password: sign-in at the provider (adfs) is not built yet",
+    )
+}
+
+/// The user's domain is in no tenant.
+pub(crate) fn no_tenant() -> Explanation {
     Explanation::lasting(
         "no-tenant",
         "the user's domain is in no tenant of this cloud",

@@ -28,17 +28,31 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const REFUSED_IN_ROW_MAX: u32 = 3;
 
 /// Counts tries of something that may pass, and pauses between them.
-#[derive(Debug, Default)]
-pub(crate) struct Tries(u32);
+#[derive(Debug)]
+pub(crate) struct Tries {
+    made: u32,
+    most: u32,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self::at_most(TRIES_MAX)
+    }
+}
 
 impl Tries {
+    /// So many tries, the first included.
+    pub(crate) fn at_most(most: u32) -> Self {
+        Self { made: 0, most }
+    }
+
     /// Pauses before another try, or gives `error` back if there were enough or another would not help.
     pub(crate) async fn again(&mut self, error: Error) -> Result<()> {
-        self.0 += 1;
-        if self.0 >= TRIES_MAX || !error.is_transient() {
+        self.made += 1;
+        if self.made >= self.most || !error.is_transient() {
             return Err(error);
         }
-        let pause = PAUSE.saturating_mul(1 << (self.0 - 1).min(10)).min(PAUSE_MAX);
+        let pause = PAUSE.saturating_mul(1 << (self.made - 1).min(10)).min(PAUSE_MAX);
         tokio::time::sleep(error.retry_after().map_or(pause, |asked| asked.min(PAUSE_MAX))).await;
         Ok(())
     }
@@ -49,8 +63,11 @@ impl Tries {
 pub(crate) struct Caller {
     pool: Arc<Pool>,
     service: Service,
-    key: Arc<str>,
+    /// What refusals are remembered by: the site or mailbox, and what within it.
+    keys: Arc<[String]>,
     progress: Option<ReaderHost>,
+    /// The one account to ask with, if it is not the pool's to choose.
+    only: Option<AccountId>,
 }
 
 /// An answer, and whose it is.
@@ -63,7 +80,18 @@ pub(crate) struct Answer {
 impl Caller {
     /// A caller for a site or mailbox; `key` names it among all of the service. Waiting is shown through `progress`.
     pub(crate) fn new(pool: &Arc<Pool>, service: Service, key: &str, progress: Option<ReaderHost>) -> Self {
-        Self { pool: Arc::clone(pool), service, key: key.into(), progress }
+        Self { pool: Arc::clone(pool), service, keys: [key.to_owned()].into(), progress, only: None }
+    }
+
+    /// A caller that asks with one account alone, to see how that one fares.
+    pub(crate) fn only(pool: &Arc<Pool>, service: Service, account: AccountId) -> Self {
+        Self { only: Some(account), ..Self::new(pool, service, "", None) }
+    }
+
+    /// The same caller for one thing in its site or mailbox, whose refusals concern nothing else.
+    pub(crate) fn narrowed(&self, key: &str) -> Self {
+        let keys = self.keys.iter().cloned().chain([key.to_owned()]).collect();
+        Self { keys, ..self.clone() }
     }
 
     /// The pool behind it.
@@ -76,9 +104,9 @@ impl Caller {
         self.pool.back_off(account, self.service, wait);
     }
 
-    /// Notes that this site or mailbox refuses an account. True if there is another to ask.
+    /// Notes that what this caller asks for refuses an account. True if there is another to ask.
     pub(crate) fn refuse(&self, account: AccountId, why: Explanation) -> bool {
-        self.pool.refuse(account, self.service, &self.key, why)
+        self.pool.refuse(account, self.service, self.keys.last().map_or("", String::as_str), why)
     }
 
     /// Sends a request with whichever account may go soonest, and again where that helps.
@@ -86,6 +114,7 @@ impl Caller {
     /// Any answer that is neither a throttle, nor a sign-in matter, nor a fault of a gateway comes back, whatever its status.
     pub(crate) async fn request(&self, request: &Request) -> Result<Answer> {
         let host = format!("host {}", request.url.origin().ascii_serialization());
+        let keys: Vec<&str> = self.keys.iter().map(String::as_str).chain([host.as_str()]).collect();
         let tell = |text: &str| {
             if let Some(progress) = &self.progress {
                 progress.progress(text);
@@ -96,7 +125,7 @@ impl Caller {
         let mut renewed = BTreeSet::new();
         let deadline = Instant::now() + WAIT_MAX;
         loop {
-            let place = self.pool.place(self.service, [&self.key, &host], deadline, &tell).await?;
+            let place = self.pool.place(self.service, self.only, &keys, deadline, &tell).await?;
             let account = place.account;
             match self.attempt(place, request, &host, &mut renewed).await? {
                 Attempt::Answer(answer) => return Ok(answer),

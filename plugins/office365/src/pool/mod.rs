@@ -210,7 +210,8 @@ impl Pool {
     async fn place(
         self: &Arc<Self>,
         service: Service,
-        keys: [&str; 2],
+        only: Option<AccountId>,
+        keys: &[&str],
         deadline: Instant,
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<Place> {
@@ -219,7 +220,7 @@ impl Pool {
             tokio::pin!(changed);
             changed.as_mut().enable();
             let now = Instant::now();
-            let choice = self.take(service, keys, now);
+            let choice = self.take(service, only, keys, now);
             let (until, account) = match choice {
                 Ok(place) => return Ok(place),
                 Err(Choice::Wait { until, account }) => (until, account),
@@ -249,7 +250,8 @@ impl Pool {
     fn take(
         self: &Arc<Self>,
         service: Service,
-        keys: [&str; 2],
+        only: Option<AccountId>,
+        keys: &[&str],
         now: Instant,
     ) -> std::result::Result<Place, Choice> {
         let refused = |at: usize| {
@@ -257,10 +259,12 @@ impl Pool {
             keys.iter().any(|key| refusals.get(*key).is_some_and(|accounts| accounts.contains_key(&at)))
         };
         let mut standings = self.standings();
-        let at = match choose(&standings, service, now, |at| !refused(at)) {
-            Choice::Go(at) => at,
-            other => return Err(other),
-        };
+        let at =
+            match choose(&standings, service, now, |at| only.is_none_or(|only| only.0 == at) && !refused(at))
+            {
+                Choice::Go(at) => at,
+                other => return Err(other),
+            };
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let activity = Arc::new(Activity::new(now));
         let lane = standings[at].lane_mut(service);
@@ -270,7 +274,7 @@ impl Pool {
     }
 
     /// The error when no account is left: each with its reason.
-    fn nobody(&self, service: Service, keys: [&str; 2]) -> Error {
+    fn nobody(&self, service: Service, keys: &[&str]) -> Error {
         let standings = self.standings();
         let refusals = lock(&self.refusals);
         let mut reasons = Vec::new();

@@ -1,0 +1,53 @@
+//! Checks of a set before it runs: what each account can do, and what of the options is not built.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use larder_sdk::{Finding, FindingLevel};
+
+use crate::{
+    auth::{Realm, federated, no_tenant},
+    options::{Hosts, Service, SharePointOptions, Versions},
+    pool::Pool,
+    sharepoint,
+};
+
+/// What the login host knows of the accounts' domains. Good news is left out: sign-in says more.
+pub(crate) async fn domains(pool: &Arc<Pool>) -> Vec<Finding> {
+    let accounts = pool.accounts(Service::SharePoint);
+    let asked = accounts.iter().map(|account| async move {
+        let subject = pool.shown(*account);
+        match pool.sign_in(*account).realm().await {
+            Ok(Realm::Unknown) => Some(no_tenant().finding(FindingLevel::Error, subject)),
+            Ok(Realm::Federated { provider }) => {
+                Some(federated(provider.as_deref()).finding(FindingLevel::Warning, subject))
+            }
+            // A login host that cannot be reached fails sign-in as well, with the same words.
+            Ok(Realm::Managed) | Err(_) => None,
+        }
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Whether each account signs in to SharePoint, and what of the options has no effect yet.
+pub(crate) async fn sharepoint(pool: &Arc<Pool>, hosts: &Hosts, options: &SharePointOptions) -> Vec<Finding> {
+    let accounts = pool.accounts(Service::SharePoint);
+    let checks = accounts.into_iter().map(|account| sharepoint::check(pool, hosts, account));
+    let mut findings = join_all(checks).await;
+    let unbuilt = |code: &str, message: &str, hint: &str| Finding {
+        level: FindingLevel::Warning,
+        subject: Service::SharePoint.as_str().to_owned(),
+        code: code.to_owned(),
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+    };
+    if options.versions != Versions::Latest {
+        let message = "older versions of files are not read yet: each run keeps the current one";
+        findings.push(unbuilt("versions-not-read", message, "write versions = \"latest\" to silence this"));
+    }
+    if options.permissions {
+        let message = "permissions are not read yet";
+        findings.push(unbuilt("permissions-not-read", message, "write permissions = false to silence this"));
+    }
+    findings
+}
