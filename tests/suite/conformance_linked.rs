@@ -17,6 +17,7 @@ use crate::support::{
 fn plugin(subject: &Subject) -> &'static dyn Plugin {
     match subject.name {
         "files" => &larder_files::FilesPlugin,
+        "object-store" => &larder_object_store::ObjectStorePlugin,
         _ => &larder_misbehaving::Misbehaving,
     }
 }

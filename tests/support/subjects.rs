@@ -41,7 +41,20 @@ pub fn sources() -> Vec<Subject> {
 /// The destinations.
 pub fn destinations() -> Vec<Subject> {
     let options = json!({ "url": "memory:", "options": { "mode": "good" } }).to_string();
-    vec![Subject { name: "misbehaving", krate: "larder_misbehaving", options, _place: None }]
+    let place = tempfile::tempdir().unwrap();
+    let folder = json!({ "url": format!("file://{}/repository", place.path().display()), "options": {} });
+    let memory = json!({ "url": "memory:///conformance", "options": {} });
+    let object_store = |options: serde_json::Value, place| Subject {
+        name: "object-store",
+        krate: "larder_object_store",
+        options: options.to_string(),
+        _place: place,
+    };
+    vec![
+        object_store(folder, Some(place)),
+        object_store(memory, None),
+        Subject { name: "misbehaving", krate: "larder_misbehaving", options, _place: None },
+    ]
 }
 
 fn good() -> String {

@@ -7,6 +7,10 @@ pub(super) fn tables() -> Vec<&'static PluginTable> {
     [
         #[cfg(feature = "files")]
         larder_files::larder_plugin(),
+        #[cfg(feature = "object-store")]
+        larder_object_store::larder_plugin(),
+        #[cfg(feature = "office365")]
+        larder_office365::larder_plugin(),
     ]
     .into()
 }
