@@ -37,6 +37,20 @@ pub(crate) fn read<'a>(body: &str, header: impl Fn(&'static str) -> Option<&'a s
     }
 }
 
+/// The answer inside a failed part of a batch: Azure's objects are removed in batches of one, and what is left of that answer is a
+/// text that ends in `MESSAGE (code: STATUS)`.
+pub(crate) fn of_batch(text: &str) -> Option<Answer> {
+    let (message, status) = text.strip_suffix(')')?.rsplit_once(" (code: ")?;
+    let message = message.rsplit_once(": ").map_or(message, |(_, message)| message);
+    Some(Answer {
+        method: "DELETE".to_owned(),
+        host: "the store".to_owned(),
+        status: status.parse().ok()?,
+        message: Some(line(message)),
+        ..Answer::default()
+    })
+}
+
 /// The text of the first element of that name. The stores' errors are flat, so this is all the XML there is to know.
 fn element<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = body.split_once(&format!("<{name}>"))?;
@@ -76,6 +90,13 @@ mod tests {
         assert_eq!(answer.code.as_deref(), Some("ContainerNotFound"));
         assert_eq!(answer.retry_after, Some(Duration::from_secs(7)));
         assert_eq!(read("<Code>", |_| None).code, None);
+    }
+
+    #[test]
+    fn a_part_of_a_batch_has_its_own_answer() {
+        let answer = of_batch("Bulk delete request failed for key a/b: No such blob. (code: 404)").unwrap();
+        assert_eq!((answer.status, answer.message.as_deref()), (404, Some("No such blob.")));
+        assert!(of_batch("something else").is_none());
     }
 
     #[test]

@@ -102,6 +102,7 @@ impl Failure {
             Self::WrongLength { expected, found } => {
                 (RANGE, format!("{found} bytes are there where {expected} were expected"))
             }
+            Self::PastEnd { size } => (RANGE, format!("it has only {size} bytes")),
             Self::TooLarge { size } => (RANGE, format!("it has {size} bytes, more than an object may have")),
             Self::Other(text) => (REFUSED, text.clone()),
         };
@@ -143,6 +144,14 @@ impl Answer {
     fn class(&self, call: Call<'_>) -> Class {
         if is_metadata_service(&self.host) {
             return NO_CREDENTIALS;
+        }
+        // Azure's word for this is the one for rights; its sentence tells them apart.
+        if self
+            .message
+            .as_deref()
+            .is_some_and(|message| message.contains("failed to authenticate the request"))
+        {
+            return CREDENTIALS;
         }
         let by_code = BY_CODE.iter().find(|(codes, _)| self.has_code(codes)).map(|(_, class)| *class);
         by_code.unwrap_or_else(|| self.class_by_status(call.create))

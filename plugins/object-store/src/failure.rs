@@ -26,6 +26,11 @@ pub(crate) enum Failure {
         /// Bytes that came.
         found: u64,
     },
+    /// The range goes past the object's end.
+    PastEnd {
+        /// The object's size in bytes.
+        size: u64,
+    },
     /// The object is larger than an object may be.
     TooLarge {
         /// Its size in bytes.
@@ -70,8 +75,8 @@ pub(crate) enum Again {
     Never,
     /// Yes, after the usual wait or the one the store asks for, whichever is longer.
     After(Option<Duration>),
-    /// Perhaps, but each try costs so much time that there is one more at most.
-    Once,
+    /// Perhaps, but each try costs much, or little speaks for it: at most so many more.
+    Times(u32),
 }
 
 impl Failure {
@@ -84,9 +89,9 @@ impl Failure {
     pub(crate) fn again(&self) -> Again {
         match self {
             Self::Answered(answer) => answer.again(),
-            Self::Unanswered { stage: Stage::Silent, .. } => Again::Once,
+            Self::Unanswered { stage: Stage::Silent, .. } => Again::Times(1),
             Self::Unanswered { .. } | Self::WrongLength { .. } => Again::After(None),
-            Self::TooLarge { .. } | Self::Other(_) => Again::Never,
+            Self::PastEnd { .. } | Self::TooLarge { .. } | Self::Other(_) => Again::Never,
         }
     }
 
@@ -112,8 +117,8 @@ impl Answer {
             408 | 423 | 425 | 429 | 500 | 502..=504 => Again::After(self.retry_after),
             // A conditional put met another one that is not settled yet.
             409 if self.has_code(&["ConditionalRequestConflict", "OperationAborted"]) => Again::After(None),
-            // WebDAV: somebody else made, or removed, a folder between two of our requests.
-            405 | 409 if self.method == "MKCOL" => Again::After(None),
+            // `WebDAV`: somebody else made, or removed, a folder between two of our requests.
+            403 | 405 | 409 if self.method == "MKCOL" => Again::Times(3),
             _ => Again::Never,
         }
     }

@@ -29,6 +29,8 @@ use crate::{local::LocalStore, location::Scheme, memory::MemoryStore, remote::Re
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ObjectStorePlugin;
 
+larder_sdk::export_plugin!(ObjectStorePlugin);
+
 impl Plugin for ObjectStorePlugin {
     fn info(&self) -> PluginInfo {
         PluginInfo::new(

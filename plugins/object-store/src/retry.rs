@@ -31,7 +31,7 @@ where
 {
     let started = Instant::now();
     let mut tries = 0;
-    let mut silent = 0;
+    let mut doubtful = 0;
     loop {
         let failure = match call().await {
             Ok(value) => return Ok(value),
@@ -40,9 +40,9 @@ where
         tries += 1;
         let asked = match failure.again() {
             Again::Never => return Err(failure),
-            Again::Once if silent > 0 => return Err(failure),
-            Again::Once => {
-                silent += 1;
+            Again::Times(most) if doubtful >= most => return Err(failure),
+            Again::Times(_) => {
+                doubtful += 1;
                 Duration::ZERO
             }
             Again::After(asked) => asked.unwrap_or_default(),

@@ -127,15 +127,25 @@ impl Store {
     pub(crate) async fn get_range(&self, name: &str, range: Range<u64>) -> Outcome<Bytes> {
         let size = range.end - range.start;
         let path = path(name)?;
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
         let found = observed(SILENCE_MAX, self.objects.get_opts(&path, options)).await?;
+        if found.range != range {
+            return Err(Failure::PastEnd { size: found.meta.size });
+        }
         body(found, size).await
     }
 
     /// An object's size and time.
     pub(crate) async fn head(&self, name: &str) -> Outcome<ObjectInfo> {
         let path = path(name)?;
-        observed(SILENCE_MAX, self.objects.head(&path)).await.map(|meta| info(&meta))
+        match observed(SILENCE_MAX, self.objects.head(&path)).await {
+            // Apache leaves an empty object's length out; when the object itself is asked for, it is there.
+            Err(Failure::Other(_)) if self.pages.is_none() => {
+                let asked = self.objects.get_opts(&path, GetOptions::default());
+                observed(SILENCE_MAX, asked).await.map(|found| info(&found.meta))
+            }
+            outcome => outcome.map(|meta| info(&meta)),
+        }
     }
 
     /// Removes an object.
@@ -322,7 +332,8 @@ fn unobserved(error: &object_store::Error) -> Failure {
         }
         source = cause.source();
     }
-    Failure::Other(root_cause(error))
+    let cause = root_cause(error);
+    answer::of_batch(&cause).map_or(Failure::Other(cause), Failure::Answered)
 }
 
 fn unanswered(error: &HttpError, host: &str) -> Failure {
