@@ -24,6 +24,11 @@ impl Place {
         Self { layout: LAYOUT, state: None, complete: false, begun: 0 }
     }
 
+    /// Nothing listed yet, in a listing that begins now.
+    pub(crate) fn beginning(now: i64) -> Self {
+        Self { begun: now, ..Self::nowhere() }
+    }
+
     /// After a page.
     pub(crate) fn at(state: String, complete: bool, begun: i64) -> Self {
         Self { layout: LAYOUT, state: Some(state), complete, begun }

@@ -12,6 +12,9 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest text of the server in our messages, in bytes.
 const TEXT_BYTES_MAX: usize = 300;
 
+/// Our code for an answer without error and without the content asked for: some servers leave out what they cannot convert.
+pub(crate) const NO_CONTENT: &str = "NoContent";
+
 /// A failure as the server told it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -72,13 +75,17 @@ impl Problem {
 
     /// Reads a `Fault` element. The code stands in different places on different servers.
     pub(crate) fn of_fault(fault: &Element) -> Self {
-        let from_detail = fault.child("detail").and_then(|detail| detail.find("ResponseCode")).map(|code| code.text.trim());
+        let from_detail =
+            fault.child("detail").and_then(|detail| detail.find("ResponseCode")).map(|code| code.text.trim());
         let from_name = fault.text_of("faultcode").map(|code| code.rsplit(':').next().unwrap_or(code));
-        let code = from_detail.filter(|code| !code.is_empty()).or_else(|| from_name.filter(|code| code.starts_with("Error")));
+        let code = from_detail
+            .filter(|code| !code.is_empty())
+            .or_else(|| from_name.filter(|code| code.starts_with("Error")));
         let text = fault.text_of("faultstring").unwrap_or_default();
         let unknown_request = text.starts_with("Unknown request");
         let code = code.unwrap_or(if unknown_request { "UnknownRequest" } else { "UnknownFault" });
-        Self { code: code.to_owned(), text: shorten(text.to_owned()), back_off: None, primary: None }.with_values(fault)
+        Self { code: code.to_owned(), text: shorten(text.to_owned()), back_off: None, primary: None }
+            .with_values(fault)
     }
 
     /// Reads a response message whose class is not success.
@@ -111,10 +118,17 @@ impl Problem {
         if self.back_off.is_some() { Advice::RestAccount } else { advice(&self.code) }
     }
 
+    /// True if a folder that not every mailbox has is not there, as servers say it in many ways.
+    pub(crate) fn means_absent(&self) -> bool {
+        matches!(self.advice(), Advice::FolderGone | Advice::ItemGone | Advice::Denied | Advice::Unsupported)
+            || self.code == "ErrorGetRemoteArchiveFolderFailed"
+    }
+
     /// The error for the host, about `what`.
     pub(crate) fn error(&self, what: &str) -> Error {
         let said = if self.text.is_empty() { String::new() } else { format!(" ({})", self.text) };
-        let mut error = Error::new(self.advice().kind(), format!("{what}: {}{said}", self.code)).with_code(slug(&self.code));
+        let mut error = Error::new(self.advice().kind(), format!("{what}: {}{said}", self.code))
+            .with_code(slug(&self.code));
         if let Some(wait) = self.back_off {
             error = error.with_retry_after(wait);
         }
@@ -160,11 +174,17 @@ impl Advice {
         }
     }
 
-    /// True if the same request may succeed later.
-    pub(crate) fn is_transient(self) -> bool {
+    /// True if the request as a whole was refused, so that asking again may help; false if it is one item's matter.
+    pub(crate) fn concerns_request(self) -> bool {
         matches!(
             self,
-            Self::RestAccount | Self::FewerAtOnce | Self::RestMailbox | Self::AskForLess | Self::AskForRest | Self::TryAgain
+            Self::RestAccount
+                | Self::FewerAtOnce
+                | Self::RestMailbox
+                | Self::AskForLess
+                | Self::OlderSchema
+                | Self::OtherAccount
+                | Self::TryAgain
         )
     }
 }
@@ -172,35 +192,54 @@ impl Advice {
 /// The table. Unknown codes of the `ErrorInvalid…` family are ours; any other unknown one concerns the item.
 fn advice(code: &str) -> Advice {
     match code {
-        "ErrorServerBusy" | "ErrorInsufficientResources" | "ErrorADUnavailable" | "ErrorADOperation"
+        "ErrorServerBusy"
+        | "ErrorInsufficientResources"
+        | "ErrorADUnavailable"
+        | "ErrorADOperation"
         | "ErrorTooManyObjectsOpened" => Advice::RestAccount,
         "ErrorExceededConnectionCount" => Advice::FewerAtOnce,
-        "ErrorExceededFindCountLimit" | "ErrorTimeoutExpired" | "ErrorNotEnoughMemory" | "ErrorMessageSizeExceeded"
-        | "ErrorDataSizeLimitExceeded" | "ErrorRequestStreamTooBig" => Advice::AskForLess,
-        "ErrorInternalServerTransientError" | "ErrorMailboxStoreUnavailable" | "ErrorMailboxFailover"
-        | "ErrorConnectionFailed" | "ErrorDataSourceOperation" | "ErrorClientDisconnected" | "ErrorMailboxMoveInProgress"
+        "ErrorExceededFindCountLimit"
+        | "ErrorTimeoutExpired"
+        | "ErrorNotEnoughMemory"
+        | "ErrorMessageSizeExceeded"
+        | "ErrorDataSizeLimitExceeded"
+        | "ErrorRequestStreamTooBig" => Advice::AskForLess,
+        "ErrorInternalServerTransientError"
+        | "ErrorMailboxStoreUnavailable"
+        | "ErrorMailboxFailover"
+        | "ErrorConnectionFailed"
+        | "ErrorDataSourceOperation"
+        | "ErrorClientDisconnected"
+        | "ErrorMailboxMoveInProgress"
         | "ErrorCrossSiteRequest" => Advice::RestMailbox,
         "ErrorInternalServerError" | "UnknownFault" => Advice::TryAgain,
         "ErrorBatchProcessingStopped" => Advice::AskForRest,
-        "ErrorInvalidServerVersion" | "ErrorIncorrectSchemaVersion" | "ErrorInvalidSchemaVersionForMailboxVersion" => {
-            Advice::OlderSchema
-        }
+        "ErrorInvalidServerVersion"
+        | "ErrorIncorrectSchemaVersion"
+        | "ErrorInvalidSchemaVersionForMailboxVersion" => Advice::OlderSchema,
         "ErrorItemNotFound" => Advice::ItemGone,
         "ErrorFolderNotFound" | "ErrorSyncFolderNotFound" | "ErrorParentFolderNotFound" => Advice::FolderGone,
         "ErrorInvalidSyncStateData" => Advice::ListAgain,
-        "ErrorUnsupportedMimeConversion" => Advice::NoMime,
+        "ErrorUnsupportedMimeConversion" | NO_CONTENT => Advice::NoMime,
         "ErrorAccessDenied" | "ErrorImpersonateUserDenied" => Advice::Denied,
-        "ErrorNonExistentMailbox" | "ErrorMailboxConfiguration" | "ErrorNonPrimarySmtpAddress" | "ErrorAccountDisabled"
-        | "ErrorMissingEmailAddress" | "ErrorCannotFindUser" => Advice::NoMailbox,
-        "ErrorPasswordExpired" | "ErrorPasswordChangeRequired" | "ErrorImpersonationDenied" | "ErrorImpersonationFailed" => {
-            Advice::OtherAccount
-        }
-        "UnknownRequest" | "ErrorInvalidOperation" | "ErrorArchiveMailboxNotEnabled" | "ErrorNoPublicFolderReplicaAvailable" => {
-            Advice::Unsupported
-        }
-        "ErrorInvalidPropertyRequest" | "ErrorInvalidExtendedProperty" | "ErrorSchemaValidation" | "ErrorInvalidRequest" => {
-            Advice::Bug
-        }
+        "ErrorNonExistentMailbox"
+        | "ErrorMailboxConfiguration"
+        | "ErrorNonPrimarySmtpAddress"
+        | "ErrorAccountDisabled"
+        | "ErrorMissingEmailAddress"
+        | "ErrorCannotFindUser" => Advice::NoMailbox,
+        "ErrorPasswordExpired"
+        | "ErrorPasswordChangeRequired"
+        | "ErrorImpersonationDenied"
+        | "ErrorImpersonationFailed" => Advice::OtherAccount,
+        "UnknownRequest"
+        | "ErrorInvalidOperation"
+        | "ErrorArchiveMailboxNotEnabled"
+        | "ErrorNoPublicFolderReplicaAvailable" => Advice::Unsupported,
+        "ErrorInvalidPropertyRequest"
+        | "ErrorInvalidExtendedProperty"
+        | "ErrorSchemaValidation"
+        | "ErrorInvalidRequest" => Advice::Bug,
         _ if code.starts_with("ErrorInvalidId") => Advice::Bug,
         _ => Advice::ItemDamaged,
     }
@@ -264,16 +303,21 @@ mod tests {
     fn codes_in_the_fault_name_and_none_at_all() {
         let named = tree_of("<F><faultcode>ErrorFolderNotFound</faultcode><faultstring>x</faultstring></F>");
         assert_eq!(Problem::of_fault(&named).advice(), Advice::FolderGone);
-        let unknown = tree_of("<F><faultcode>SOAP:Server</faultcode><faultstring>Unknown request 'ExportItems'.</faultstring></F>");
+        let unknown = tree_of(
+            "<F><faultcode>SOAP:Server</faultcode><faultstring>Unknown request 'ExportItems'.</faultstring></F>",
+        );
         assert_eq!(Problem::of_fault(&unknown).advice(), Advice::Unsupported);
         assert_eq!(Problem::of_fault(&tree_of("<F/>")).code, "UnknownFault");
     }
 
     #[test]
     fn a_back_off_is_bounded() {
-        let fault = tree_of("<F><MessageXml><Value Name=\"BackOffMilliseconds\">99999999999</Value></MessageXml></F>");
+        let fault = tree_of(
+            "<F><MessageXml><Value Name=\"BackOffMilliseconds\">99999999999</Value></MessageXml></F>",
+        );
         assert_eq!(Problem::of_fault(&fault).back_off, Some(BACK_OFF_MAX));
-        let fault = tree_of("<F><MessageXml><Value Name=\"BackOffMilliseconds\">soon</Value></MessageXml></F>");
+        let fault =
+            tree_of("<F><MessageXml><Value Name=\"BackOffMilliseconds\">soon</Value></MessageXml></F>");
         assert_eq!(Problem::of_fault(&fault).back_off, None);
     }
 

@@ -144,7 +144,10 @@ mod tests {
         assert_eq!((steps, agreed.current()), (5, ServerVersion::Exchange2007Sp1));
         let agreed = AgreedVersion::default();
         assert!(agreed.step_down(ServerVersion::Exchange2013Sp1));
-        assert!(agreed.step_down(ServerVersion::Exchange2013Sp1), "a second request that was refused the same version");
+        assert!(
+            agreed.step_down(ServerVersion::Exchange2013Sp1),
+            "a second request that was refused the same version"
+        );
         assert_eq!(agreed.current(), ServerVersion::Exchange2013);
     }
 }
