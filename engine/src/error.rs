@@ -97,9 +97,8 @@ impl ExitCode {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Done, other) => other,
             (Self::Incomplete, Self::Done) => self,
-            (Self::Incomplete, other) => other,
+            (Self::Done | Self::Incomplete, other) => other,
             (failure, _) => failure,
         }
     }

@@ -19,7 +19,7 @@ use crate::error::{EngineError, ExitCode, Result};
 /// base64, in records of type `piece`.
 #[derive(Args, Debug)]
 pub(super) struct Cat {
-    /// The beginning of a snapshot's id, or `latest`, and the item's path: latest:/home/ann/notes.txt
+    /// The beginning of a snapshot's id, or `latest`, and the item's path: `latest:/home/ann/notes.txt`
     #[arg(value_name = "SNAPSHOT:PATH")]
     target: Target,
     /// Another stream than the content: attachment/NAME, version/3.0. `larder ls --json` names an item's streams.

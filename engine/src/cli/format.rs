@@ -74,7 +74,7 @@ fn nanos(time: Time) -> i32 {
 
 /// A name on one line: what would move the cursor, change colours or break the line is written as an escape.
 pub(super) fn name(text: &str) -> String {
-    escaped(text, |character| character.is_control())
+    escaped(text, char::is_control)
 }
 
 /// A text of several lines, with everything escaped that a terminal would obey.

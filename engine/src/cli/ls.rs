@@ -12,7 +12,7 @@ use crate::{
 /// List what is in a snapshot: its containers, the items of a folder, or everything.
 #[derive(Args, Debug)]
 pub(super) struct Ls {
-    /// The beginning of a snapshot's id, or `latest`; perhaps a path: latest:/exchange/ann@contoso.com/Inbox
+    /// The beginning of a snapshot's id, or `latest`; perhaps a path: `latest:/exchange/ann@contoso.com/Inbox`
     #[arg(value_name = "SNAPSHOT[:PATH]")]
     target: Target,
     /// List everything below, not only what is directly there.

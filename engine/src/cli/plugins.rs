@@ -67,7 +67,7 @@ fn list(output: &Output, all: &[PluginSummary]) -> Result<()> {
         .iter()
         .map(|plugin| {
             let info = &plugin.info;
-            [&info.name, &info.version, roles(info), &info.summary].map(|text| format::name(text)).to_vec()
+            [&info.name, &info.version, roles(info), &info.summary].map(format::name).to_vec()
         })
         .collect();
     for (plugin, line) in all.iter().zip(format::table(&rows, &[])) {

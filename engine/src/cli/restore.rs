@@ -18,7 +18,7 @@ const LISTED_MAX: usize = 20;
 /// attachments. Nothing is written outside the folder.
 #[derive(Args, Debug)]
 pub(super) struct Restore {
-    /// The beginning of a snapshot's id, or `latest`; perhaps a path: latest:/exchange/ann@contoso.com
+    /// The beginning of a snapshot's id, or `latest`; perhaps a path: `latest:/exchange/ann@contoso.com`
     #[arg(value_name = "SNAPSHOT[:PATH]")]
     target: Target,
     /// The folder to write into; made if it is not there.

@@ -14,6 +14,7 @@ use crate::{
 /// Back up sets, each into its repository. The first run reads everything, later ones what changed. What cannot be read is recorded,
 /// tried again by the next run, and makes the exit code 3.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_field_names, reason = "`dry_run` is the option's name")]
 pub(super) struct Run {
     /// The sets to back up, one after the other.
     #[arg(value_name = "SET", required_unless_present = "all")]

@@ -30,7 +30,7 @@ impl Snapshots {
         let head = lines.next().filter(|_| !found.is_empty());
         match head {
             Some(head) if context.output.form() == Form::Text => {
-                context.output.result(|| Value::Null, || head)?
+                context.output.result(|| Value::Null, || head)?;
             }
             Some(_) => {}
             None => context.output.note("there are no snapshots yet: `larder run` makes one"),

@@ -69,7 +69,8 @@ fn line(set: &str, finding: &Finding) -> String {
         format::name(&finding.message)
     );
     if let Some(hint) = &finding.hint {
-        line.push_str(&format!("\n         {}", format::name(hint)));
+        line.push_str("\n         ");
+        line.push_str(&format::name(hint));
     }
     line
 }

@@ -190,7 +190,8 @@ mod tests {
     #[test]
     fn hidden_bytes_are_blotted_out_and_the_caret_still_fits() {
         let content = "x = { password = \"geheim\", usr = 1 }";
-        let mut report = Diagnostics::new(text(content), vec![17..25]);
+        let mut report = Diagnostics::new(text(content), Vec::new());
+        report.hide(&(17..25));
         report.add(&(27..30), "unknown key `usr`");
         let message = report.into_result().unwrap_err().message().to_owned();
         assert_eq!(

@@ -208,7 +208,7 @@ impl<'a> Checker<'a> {
             [only] if SECRET_KEYS.contains(&only.key.as_str()) => match &only.node.value {
                 Value::Text(text) if !text.is_empty() => {}
                 Value::Text(_) => {
-                    self.report.add(&only.node.span, format!("`{}` of `{key}` in {path} is empty", only.key))
+                    self.report.add(&only.node.span, format!("`{}` of `{key}` in {path} is empty", only.key));
                 }
                 value => {
                     let message =

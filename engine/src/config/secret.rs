@@ -92,7 +92,7 @@ impl SecretResolver {
         }
         self.warn_if_open_to_others(&full, &metadata);
         let bytes = read_bounded(file).map_err(failed)?;
-        self.text(bytes, &format!("the secret's file `{}`", full.display()))
+        Self::text(bytes, &format!("the secret's file `{}`", full.display()))
     }
 
     /// A warning and no refusal: secrets that an orchestrator mounts into a container are readable by all in it, and rightly so.
@@ -134,7 +134,7 @@ impl SecretResolver {
                 wrong(format!("{what} failed: {status}")).with_hint("its own words, if any, stand above")
             );
         }
-        self.text(bytes, &what)
+        Self::text(bytes, &what)
     }
 
     /// What the child prints. A thread reads it, so that a child that never ends, or hands its output to one, cannot hold us up.
@@ -158,7 +158,7 @@ impl SecretResolver {
     }
 
     /// Bytes as a secret: text, without the newline at its end.
-    fn text(&self, mut bytes: Zeroizing<Vec<u8>>, what: &str) -> Result<Secret> {
+    fn text(mut bytes: Zeroizing<Vec<u8>>, what: &str) -> Result<Secret> {
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
             if bytes.last() == Some(&b'\r') {

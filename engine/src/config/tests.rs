@@ -135,27 +135,27 @@ fn plugins_and_their_path_start_from_the_configs_folder() {
 fn an_unknown_key_names_the_nearest() {
     refused(
         &RIGHT.replace("schedule =", "shedule ="),
-        r#"
+        r"
 larder.toml:9:1: unknown key `shedule` in [set.contoso]; did you mean `schedule`?
   |
 9 | shedule = ***
-  | ^^^^^^^"#,
+  | ^^^^^^^",
     );
     refused(
         &RIGHT.replace("daily =", "dayly ="),
-        r#"
+        r"
 larder.toml:10:20: unknown key `dayly` in [set.contoso.keep]; did you mean `daily`?
    |
 10 | keep = { last = 7, dayly = *** }
-   |                    ^^^^^"#,
+   |                    ^^^^^",
     );
     refused(
         "[sets.a]\n",
-        r#"
+        r"
 larder.toml:1:2: unknown key `sets` in the top of the file; did you mean `set`?
   |
 1 | [sets.a]
-  |  ^^^^"#,
+  |  ^^^^",
     );
 }
 
@@ -163,19 +163,19 @@ larder.toml:1:2: unknown key `sets` in the top of the file; did you mean `set`?
 fn an_unknown_option_names_the_nearest_or_the_right_table_or_all() {
     option_refused(
         &format!("{ACCOUNTS}\n[set.x.options.sharepoint]\n  sits = [\"*\"]"),
-        r#"
+        r"
 larder.toml:5:3: unknown key `sits` in [set.x.options.sharepoint]; did you mean `sites`?
   |
 5 |   sits = ***
-  |   ^^^^"#,
+  |   ^^^^",
     );
     option_refused(
         &format!("{ACCOUNTS}\nsites = [\"*\"]"),
-        r#"
+        r"
 larder.toml:4:1: unknown key `sites` in [set.x.options]; it belongs in [set.x.options.sharepoint]
   |
 4 | sites = ***
-  | ^^^^^"#,
+  | ^^^^^",
     );
     option_refused(
         "tenant = \"t\"\naccounts = [{ user = \"u\", colour = 1 }]",
@@ -330,12 +330,12 @@ larder.toml:9:12: the hour of a schedule takes `*`, numbers from 0 to 23, ranges
     );
     refused(
         "[set]\nsource = \"files\"\n",
-        r#"
+        r"
 larder.toml:2:1: `source` stands in [set], which holds only named tables
   |
 2 | source = ***
   | ^^^^^^
-hint: give it a name: [set.NAME]"#,
+hint: give it a name: [set.NAME]",
     );
     refused(
         "[set.\"a b\"]\n",
