@@ -19,7 +19,7 @@ fn noise(length: usize) -> Vec<u8> {
 /// Lists a root, lets it change, then reads an item.
 fn read_after(root: &Path, path: &str, change: impl FnOnce()) -> Result<Vec<u8>> {
     block_on(async {
-        let (_, reader) = open(&options(root, ""), Engine::default()).await;
+        let (_, reader) = open(&options(root, ""), ReaderMemory::new()).await;
         let events = events(&*reader).await;
         let offer =
             offers(&events).into_iter().find(|offer| offer.item.name.as_bytes() == path.as_bytes()).unwrap();
@@ -75,7 +75,7 @@ fn what_is_cut_off_during_reading_ends_the_body() {
     let path = home.path().join("file");
     fs::write(&path, noise(8 * PIECE_BYTES_MAX)).unwrap();
     block_on(async {
-        let (_, reader) = open(&options(home.path(), ""), Engine::default()).await;
+        let (_, reader) = open(&options(home.path(), ""), ReaderMemory::new()).await;
         let events = events(&*reader).await;
         let mut body = reader.open(offers(&events)[0], 0).await.unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_len(PIECE_BYTES_MAX as u64).unwrap();
@@ -129,7 +129,7 @@ fn a_ready_body_is_no_larger_than_a_piece() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("file"), noise(PIECE_BYTES_MAX)).unwrap();
     block_on(async {
-        let (_, reader) = open(&options(home.path(), ""), Engine::default()).await;
+        let (_, reader) = open(&options(home.path(), ""), ReaderMemory::new()).await;
         let events = events(&*reader).await;
         let mut body: Box<dyn Body> = reader.open(offers(&events)[0], 0).await.unwrap();
         assert_eq!(body.read().await.unwrap().unwrap().len(), PIECE_BYTES_MAX);

@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use larder_sdk::{ErrorKind, Event, Kind, Value};
+use larder_sdk::{ErrorKind, Event, Kind, Value, testing::conformance::check_source};
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
 
@@ -125,7 +125,7 @@ fn a_large_folder_comes_in_bounded_batches() {
         fs::write(home.path().join(format!("{number:05}")), b"").unwrap();
     }
     block_on(async {
-        let (_, reader) = open(&options(home.path(), ""), Engine::default()).await;
+        let (_, reader) = open(&options(home.path(), ""), ReaderMemory::new()).await;
         let batches = batches(&*reader).await;
         assert!(batches.len() >= 3);
         assert_eq!(batches.iter().map(|batch| offers(batch).len()).sum::<usize>(), 10_000);
@@ -189,7 +189,7 @@ fn exclusions_leave_out_folders_with_what_they_hold() {
 fn a_root_keeps_its_own_mode_and_time_in_its_container() {
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o2750)).unwrap();
-    let container = block_on(open(&options(home.path(), ""), Engine::default())).0;
+    let container = block_on(open(&options(home.path(), ""), ReaderMemory::new())).0;
     let names: Vec<&str> = container.meta.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["posix.mode", "posix.uid", "posix.gid", "modified"]);
     assert_eq!(container.meta[0].1, Value::Int(0o042_750));
@@ -197,4 +197,22 @@ fn a_root_keeps_its_own_mode_and_time_in_its_container() {
     assert_eq!(container.id.as_bytes(), home.path().as_os_str().as_bytes());
     let parts: Vec<_> = container.path.iter().map(|part| part.display()).collect();
     assert_eq!(Path::new("/").join(parts.join("/")), home.path());
+}
+
+#[test]
+fn the_source_keeps_its_contract() {
+    let home = tempfile::tempdir().unwrap();
+    for (folder, number) in ["a", "a/b", "c"].iter().zip(0..) {
+        fs::create_dir_all(home.path().join(folder)).unwrap();
+        fs::write(home.path().join(folder).join("file"), vec![7; number << 20]).unwrap();
+    }
+    symlink("a", home.path().join("link")).unwrap();
+    let (a, c) = (home.path().join("a"), home.path().join("c"));
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    for roots in [vec![home.path()], vec![&a, &c]] {
+        let options = format!(r#"{{"paths": {roots:?}}}"#);
+        let report = runtime.block_on(check_source(&*source(&options))).unwrap();
+        assert_eq!((report.containers, report.streams > 0), (roots.len(), true));
+    }
 }

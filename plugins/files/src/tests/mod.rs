@@ -5,55 +5,18 @@ mod listing;
 mod options;
 mod unreadable;
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::path::Path;
 
 use larder_sdk::{
-    Container, Cursor, Error, Event, Host, HostServices, Item, ItemId, LogLevel, Offer, Owed, Plugin, Reader,
-    ReaderHost, ReaderServices, Result, ScopeId, Secret, SecretRef, Source, limits,
+    Container, Event, Host, Item, ItemId, Offer, Owed, Plugin, Reader, ReaderHost, Result, ScopeId, Source,
+    limits,
+    testing::{ReaderMemory, TestHost},
 };
 
 use crate::FilesPlugin;
 
-/// An engine that has nothing but debts.
-#[derive(Default, Clone)]
-struct Engine {
-    owed: Arc<Mutex<Vec<Owed>>>,
-}
-
-impl HostServices for Engine {
-    fn log(&self, _: LogLevel, _: &str) {}
-    fn secret(&self, _: &SecretRef) -> Result<Secret> {
-        Err(Error::bug("no secrets here"))
-    }
-}
-
-impl ReaderServices for Engine {
-    fn scopes(&self) -> Result<Vec<ScopeId>> {
-        Ok(Vec::new())
-    }
-    fn cursor(&self, _: &ScopeId) -> Result<Option<Cursor>> {
-        Ok(None)
-    }
-    fn item(&self, _: &ItemId) -> Result<Option<Item>> {
-        Ok(None)
-    }
-    fn owed(&self, after: Option<&ItemId>, most: usize) -> Result<Vec<Owed>> {
-        let owed = self.owed.lock().unwrap();
-        Ok(owed
-            .iter()
-            .filter(|owed| after.is_none_or(|after| owed.id > *after))
-            .take(most)
-            .cloned()
-            .collect())
-    }
-    fn progress(&self, _: &str) {}
-}
-
 fn source(options: &str) -> Box<dyn Source> {
-    FilesPlugin.source(options, Host::new(Engine::default())).unwrap()
+    FilesPlugin.source(options, Host::new(TestHost::new())).unwrap()
 }
 
 /// Options for one root, with more keys if wanted: `,"exclude": […]`.
@@ -65,10 +28,10 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
-async fn open(options: &str, engine: Engine) -> (Container, Box<dyn Reader>) {
+async fn open(options: &str, memory: ReaderMemory) -> (Container, Box<dyn Reader>) {
     let source = source(options);
     let container = source.discover().await.unwrap().containers.remove(0);
-    let reader = source.read(&container, ReaderHost::new(engine)).await.unwrap();
+    let reader = source.read(&container, ReaderHost::new(memory)).await.unwrap();
     (container, reader)
 }
 
@@ -99,7 +62,7 @@ fn offers(events: &[Event]) -> Vec<&Offer> {
 /// Lists a root once.
 fn list(options: &str) -> Vec<Event> {
     block_on(async {
-        let (_, reader) = open(options, Engine::default()).await;
+        let (_, reader) = open(options, ReaderMemory::new()).await;
         events(&*reader).await
     })
 }

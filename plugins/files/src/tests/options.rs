@@ -20,7 +20,7 @@ fn single_files_share_a_container_for_their_directory() {
     symlink("a", home.path().join("link")).unwrap();
     let (b, link) = (home.path().join("b"), home.path().join("link"));
     let (container, events) = block_on(async {
-        let (container, reader) = open(&options_of(&[&link, &b]), Engine::default()).await;
+        let (container, reader) = open(&options_of(&[&link, &b]), ReaderMemory::new()).await;
         (container, events(&*reader).await)
     });
     assert_eq!(container.title, home.path().to_str().unwrap());
@@ -58,9 +58,9 @@ fn a_missing_path_is_found_and_the_others_stay() {
 #[test]
 fn a_container_of_another_set_is_not_read() {
     let home = tempfile::tempdir().unwrap();
-    let mut container = block_on(open(&options_of(&[home.path()]), Engine::default())).0;
+    let mut container = block_on(open(&options_of(&[home.path()]), ReaderMemory::new())).0;
     container.id = "/".into();
     let reader =
-        block_on(source(&options_of(&[home.path()])).read(&container, ReaderHost::new(Engine::default())));
+        block_on(source(&options_of(&[home.path()])).read(&container, ReaderHost::new(ReaderMemory::new())));
     assert_eq!(reader.err().unwrap().kind(), ErrorKind::NotFound);
 }

@@ -55,7 +55,7 @@ fn a_file_that_cannot_be_opened_is_denied_when_opened() {
         fs::write(home.path().join("file"), b"x").unwrap();
         fs::set_permissions(home.path().join("file"), fs::Permissions::from_mode(0o000)).unwrap();
         block_on(async {
-            let (_, reader) = open(&options(home.path(), ""), Engine::default()).await;
+            let (_, reader) = open(&options(home.path(), ""), ReaderMemory::new()).await;
             let events = events(&*reader).await;
             assert!(unread(&events).is_empty());
             let error = content(&*reader, offers(&events)[0]).await.unwrap_err();
@@ -83,10 +83,12 @@ fn what_is_owed_is_told_first() {
         let mut debts: Vec<Owed> = (0..600).map(|number| owed(&format!("gone{number:03}"))).collect();
         debts.insert(0, owed("back"));
         debts.extend([owed("out.tmp"), owed("shut"), owed("shut/inner")]);
-        let engine = Engine::default();
-        engine.owed.lock().unwrap().extend(debts);
+        let memory = ReaderMemory::new();
+        for debt in debts {
+            memory.owe(debt);
+        }
         let events = block_on(async {
-            let (_, reader) = open(&options(home.path(), r#","exclude": ["*.tmp"]"#), engine).await;
+            let (_, reader) = open(&options(home.path(), r#","exclude": ["*.tmp"]"#), memory).await;
             events(&*reader).await
         });
         fs::set_permissions(home.path().join("shut"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -111,10 +113,10 @@ fn a_root_that_cannot_be_listed_is_an_error_of_its_container() {
         block_on(async {
             let source = source(&options(&root, ""));
             let container = source.discover().await.unwrap().containers.remove(0);
-            let error = source.read(&container, ReaderHost::new(Engine::default())).await.err().unwrap();
+            let error = source.read(&container, ReaderHost::new(ReaderMemory::new())).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Denied);
             fs::remove_dir(&root).unwrap();
-            let error = source.read(&container, ReaderHost::new(Engine::default())).await.err().unwrap();
+            let error = source.read(&container, ReaderHost::new(ReaderMemory::new())).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::NotFound);
         });
     });
