@@ -6,10 +6,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt, poll, stream::FuturesUnordered};
 
 use super::{
     Object, Objects, answer_with,
@@ -71,16 +72,39 @@ impl Room {
 pub(super) fn fetch(reader: &Arc<ReaderObject>, wants: &[(u64, u32)], objects: &Objects) -> Result<Answer> {
     let room = Room::default();
     room.bodies.store(reader.bodies_open(), Ordering::Relaxed);
-    let outcomes = reader.stop().run(async {
-        let opened = wants.iter().map(|want| {
-            // A panic is this stream's own error, like any other.
-            AssertUnwindSafe(one(reader, *want, &room))
-                .catch_unwind()
-                .map(|outcome| outcome.unwrap_or_else(|panic| Err(panicked(&*panic))))
-        });
-        Ok(stream::iter(opened).buffered(OPEN_BODIES_MAX).collect::<Vec<_>>().await)
-    })?;
+    let outcomes = reader.stop().run(async { Ok(open_all(reader, wants, &room).await) })?;
     pack(reader, outcomes, objects)
+}
+
+/// Opens stream after stream, going on to the next while up to [`OPEN_BODIES_MAX`] wait for something.
+async fn open_all(reader: &ReaderObject, wants: &[(u64, u32)], room: &Room) -> Vec<Result<Outcome>> {
+    let mut outcomes: Vec<Result<Outcome>> = Vec::with_capacity(wants.len());
+    let mut waiting = FuturesUnordered::new();
+    for (place, want) in wants.iter().enumerate() {
+        if waiting.len() == OPEN_BODIES_MAX
+            && let Some((place, outcome)) = waiting.next().await
+        {
+            outcomes[place] = outcome;
+        }
+        // A panic is this stream's own error, like any other.
+        let mut opening = Box::pin(AssertUnwindSafe(one(reader, *want, room)).catch_unwind());
+        // What is in memory already is there at the first poll, and needs no place among those that wait.
+        match poll!(&mut opening) {
+            Poll::Ready(outcome) => outcomes.push(caught(outcome)),
+            Poll::Pending => {
+                outcomes.push(Err(Error::bug("a stream was not opened")));
+                waiting.push(async move { (place, caught(opening.await)) });
+            }
+        }
+    }
+    while let Some((place, outcome)) = waiting.next().await {
+        outcomes[place] = outcome;
+    }
+    outcomes
+}
+
+fn caught(outcome: std::thread::Result<Result<Outcome>>) -> Result<Outcome> {
+    outcome.unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
 async fn one(reader: &ReaderObject, (number, stream): (u64, u32), room: &Room) -> Result<Outcome> {
