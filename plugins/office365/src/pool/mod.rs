@@ -58,16 +58,6 @@ struct Counts {
     throttled: AtomicU64,
 }
 
-/// What the accounts have done so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AccountStats {
-    pub(crate) user: String,
-    pub(crate) requests: u64,
-    pub(crate) throttled: u64,
-    /// Why it is set aside, if it is.
-    pub(crate) set_aside: Option<String>,
-}
-
 impl Pool {
     /// A pool of the accounts that `options` name. Finds their passwords; makes no request.
     pub(crate) fn new(options: &Options, hosts: &Hosts, host: Host) -> Result<Arc<Self>> {
@@ -186,18 +176,6 @@ impl Pool {
         self.changed.notify_waiters();
     }
 
-    /// What the accounts have done so far, in the config's order.
-    pub(crate) fn stats(&self) -> Vec<AccountStats> {
-        let standings = self.standings();
-        let one = |at: usize| AccountStats {
-            user: self.accounts[at].user.clone(),
-            requests: self.counts[at].requests.load(Ordering::Relaxed),
-            throttled: self.counts[at].throttled.load(Ordering::Relaxed),
-            set_aside: standings[at].quarantine.as_ref().map(|quarantine| quarantine.reason.message.clone()),
-        };
-        (0..self.accounts.len()).map(one).collect()
-    }
-
     fn count_request(&self, account: AccountId) {
         self.counts[account.0].requests.fetch_add(1, Ordering::Relaxed);
     }
@@ -301,6 +279,20 @@ impl Pool {
             Error::new(kind, format!("no account is left for {}; {}", service.as_str(), listed.join("; ")))
                 .with_code(if same_code { first.code } else { "no-account-left" });
         if first.hint.is_empty() { error } else { error.with_hint(first.hint) }
+    }
+}
+
+impl Drop for Pool {
+    /// Says what the accounts did, so that people can see which of them waited.
+    fn drop(&mut self) {
+        for (account, counts) in self.accounts.iter().zip(&self.counts) {
+            let (requests, throttled) =
+                (counts.requests.load(Ordering::Relaxed), counts.throttled.load(Ordering::Relaxed));
+            if requests > 0 {
+                let text = format!("{}: {requests} requests, throttled {throttled} times", account.shown);
+                self.host.log(LogLevel::Debug, &text);
+            }
+        }
     }
 }
 

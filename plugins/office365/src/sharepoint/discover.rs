@@ -1,6 +1,6 @@
 //! Which sites there are: from the config, from search, and downwards from each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use larder_sdk::{
@@ -91,14 +91,14 @@ pub(crate) async fn discover(
     options: &SharePointOptions,
 ) -> Result<Discovery> {
     let wanted = Wanted::new(options)?;
-    let mut search = Search { pool, wanted: &wanted, found: BTreeMap::new(), findings: Vec::new() };
+    let mut search = Search { pool, hosts, wanted: &wanted, found: BTreeMap::new(), findings: Vec::new() };
     for path in &wanted.named {
         let host = if path.starts_with("/personal/") { &hosts.my } else { &hosts.sharepoint };
         search.site(&format!("{}{}", origin(host), path.trim_end_matches('/')), true).await?;
     }
     if wanted.all {
         // Search answers for both hosts, from either: the other is asked only for what the first cannot see.
-        search.everywhere(hosts).await?;
+        search.everywhere().await?;
     }
     let Search { found, findings, .. } = search;
     Ok(Discovery { containers: found.into_values().collect(), findings })
@@ -128,6 +128,7 @@ fn origin(url: &Url) -> String {
 
 struct Search<'a> {
     pool: &'a Arc<Pool>,
+    hosts: &'a Hosts,
     wanted: &'a Wanted,
     /// By id, so that each is there once.
     found: BTreeMap<Vec<u8>, Container>,
@@ -140,16 +141,23 @@ impl Search<'_> {
     }
 
     /// Everything that search shows to the pool's accounts, and both hosts' own roots.
-    async fn everywhere(&mut self, hosts: &Hosts) -> Result<()> {
+    async fn everywhere(&mut self) -> Result<()> {
+        let hosts = self.hosts;
         let main = origin(&hosts.sharepoint);
-        let urls = match self.by_search(&main).await {
-            Ok(urls) => urls,
-            Err(error) if error.kind() == ErrorKind::Authentication => return Err(error),
-            Err(error) => {
-                self.findings.push(finding_of(&error, FindingLevel::Error, &main, "search-failed"));
-                Vec::new()
+        let accounts = self.pool.accounts(Service::SharePoint);
+        let mut urls = BTreeSet::new();
+        let mut failures = Vec::new();
+        // What search shows depends on who asks.
+        for account in &accounts {
+            match self.by_search(&main, *account).await {
+                Ok(found) => urls.extend(found),
+                Err(error) => failures.push((self.pool.shown(*account), error)),
             }
-        };
+        }
+        let level =
+            if failures.len() == accounts.len() { FindingLevel::Error } else { FindingLevel::Warning };
+        self.findings
+            .extend(failures.iter().map(|(who, error)| finding_of(error, level, who, "search-failed")));
         for url in std::iter::once(main).chain(urls) {
             let ours = [&hosts.sharepoint, &hosts.my].into_iter().any(|host| same_host(host, &url));
             if ours && self.wanted.takes(&path_of(&url)) {
@@ -159,9 +167,9 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The addresses of sites and sub-sites that search knows.
-    async fn by_search(&self, host: &str) -> Result<Vec<String>> {
-        let web = self.web(host);
+    /// The addresses of sites and sub-sites that search shows to an account.
+    async fn by_search(&self, host: &str, account: AccountId) -> Result<Vec<String>> {
+        let web = Web::new(host, Caller::only(self.pool, Service::SharePoint, account));
         let mut urls = Vec::new();
         let mut after: Option<i64> = None;
         loop {
@@ -240,13 +248,15 @@ impl Search<'_> {
             .get("web?$select=Id,Url,ServerRelativeUrl,Title,Language,WebTemplate,Created", Form::Bare)
             .await?;
         let site = web.get("site?$select=Id,Url", Form::Bare).await?;
-        let container = container(web.url(), &site, &about)?;
+        let root = if same_host(&self.hosts.sharepoint, web.url()) { "@root" } else { "@my" };
+        let container = container(web.url(), root, &site, &about)?;
         let key = container.id.as_bytes().to_vec();
         Ok(self.found.insert(key, container).is_none())
     }
 }
 
-fn container(url: &str, site: &Json, web: &Json) -> Result<Container> {
+/// A web as a container; `root` is the name of its host's root, whose address has no part to be named by.
+fn container(url: &str, root: &str, site: &Json, web: &Json) -> Result<Container> {
     let ids = paths::guid(json::text(site, "Id")).zip(paths::guid(json::text(web, "Id")));
     let (site_id, web_id) = ids
         .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("{url}: the site does not tell its id")))?;
@@ -255,7 +265,7 @@ fn container(url: &str, site: &Json, web: &Json) -> Result<Container> {
         path => path.to_owned(),
     };
     let parts: Vec<Name> = relative.split('/').filter(|part| !part.is_empty()).map(Name::from).collect();
-    let parts = if parts.is_empty() { vec![Name::from("@root")] } else { parts };
+    let parts = if parts.is_empty() { vec![Name::from(root)] } else { parts };
     let kept = ["Title", "Language", "WebTemplate", "Created"];
     let kept = kept.iter().filter_map(|name| Some(((*name).to_owned(), json::value(web.get(*name)?))));
     Ok(Container {
@@ -321,7 +331,7 @@ mod tests {
     fn containers_keep_id_and_path() {
         let (site, web) = ("0A7A1F00-0000-4000-8000-000000000001", "0a7a1f00-0000-4000-8000-000000000002");
         let about = json!({"Id": web, "ServerRelativeUrl": "/sites/a/sub", "Title": "Sub"});
-        let container = container("https://c/sites/a/sub", &json!({"Id": site}), &about).unwrap();
+        let container = container("https://c/sites/a/sub", "@root", &json!({"Id": site}), &about).unwrap();
         assert_eq!(container.id.display(), format!("{}/{web}", site.to_lowercase()));
         let path: Vec<_> = container.path.iter().map(Name::display).collect();
         assert_eq!(path, ["sharepoint", "sites", "a", "sub"]);

@@ -1,0 +1,361 @@
+//! What an engine does with a source, as small as it can be: keeps items by id, reads what has a new tag, sweeps what a full listing
+//! did not name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt as _, stream};
+use larder_office365::Office365;
+use larder_sdk::{
+    Container, ContainerId, Event, Item, ItemId, Kind, Offer, Owed, Reader, ReaderHost, Result, ScopeId,
+    Source as _, testing::ReaderMemory,
+};
+use serde_json::Value;
+
+/// One stored stream: name, length, digest, and the bytes if they are few.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    pub(crate) blake3: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) item: Item,
+    scope: ScopeId,
+    pub(crate) streams: Vec<Stored>,
+}
+
+/// One container's state.
+#[derive(Default)]
+pub(crate) struct Holding {
+    pub(crate) items: BTreeMap<ItemId, Kept>,
+    pub(crate) owed: BTreeMap<ItemId, String>,
+    pub(crate) memory: ReaderMemory,
+    container: Option<Container>,
+}
+
+/// All containers' states.
+#[derive(Default)]
+pub(crate) struct Keeper {
+    pub(crate) holdings: BTreeMap<ContainerId, Holding>,
+    /// Streams read in the last run.
+    pub(crate) read: usize,
+}
+
+/// Bodies read at the same time.
+const TOGETHER: usize = 8;
+/// Longest stream whose bytes are kept.
+const BYTES_KEPT: usize = 1 << 20;
+
+impl Keeper {
+    /// One run over everything the source finds, containers side by side.
+    pub(crate) async fn run(&mut self, source: &Office365) -> Result<()> {
+        let found = source.discover().await?;
+        self.read = 0;
+        let mut work = Vec::new();
+        for container in found.containers {
+            let holding = self.holdings.remove(&container.id).unwrap_or_default();
+            work.push(async move { (container.id.clone(), holding.run(source, container).await) });
+        }
+        let mut done = stream::iter(work).buffer_unordered(4);
+        let mut first_error = None;
+        while let Some((id, (holding, ran))) = done.next().await {
+            match ran {
+                Ok(read) => self.read += read,
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+            self.holdings.insert(id, holding);
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Everything owed, by name of its reason.
+    pub(crate) fn owed(&self) -> Vec<String> {
+        self.holdings.values().flat_map(|holding| holding.owed.values().cloned()).collect()
+    }
+
+    /// Compares with a manifest; every difference is a line.
+    pub(crate) fn differences(&self, manifest: &[Value]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut roots: BTreeMap<(String, String), String> = BTreeMap::new();
+        for line in manifest {
+            let (site, kind) = (line["site"].as_str().unwrap(), line["kind"].as_str().unwrap());
+            let Some((of, holding)) = self.holdings.iter().find(|(_, holding)| holding.is_of(site)) else {
+                wrong.push(format!("no container for {site}"));
+                continue;
+            };
+            if kind == "site" {
+                continue;
+            }
+            let path = line["path"].as_str().unwrap();
+            if kind == "library" || kind == "list" {
+                roots.insert((site.to_owned(), line["title"].as_str().unwrap().to_owned()), path.to_owned());
+            }
+            let Some(kept) = holding.find(line) else {
+                wrong.push(format!("missing: {kind} {path}"));
+                continue;
+            };
+            seen.insert((of.clone(), kept.item.id.clone()));
+            let root = line["list"].as_str().and_then(|list| roots.get(&(site.to_owned(), list.to_owned())));
+            let expected =
+                root.map_or_else(|| leaf(path), |root| format!("{}{}", leaf(root), &path[root.len()..]));
+            let expected = if kind == "list_item" { format!("{expected}.json") } else { expected };
+            let found = holding.path_of(kept);
+            if found != expected {
+                wrong.push(format!("{path}: found at {found}, expected {expected}"));
+            }
+            wrong.extend(kept.differences(line).into_iter().map(|what| format!("{path}: {what}")));
+        }
+        for (of, holding) in &self.holdings {
+            for id in holding.items.keys().filter(|id| !seen.contains(&(of.clone(), (*id).clone()))) {
+                wrong.push(format!("too much: {}", holding.path_of(&holding.items[id])));
+            }
+        }
+        wrong
+    }
+}
+
+fn leaf(path: &str) -> String {
+    path.rsplit('/').next().unwrap().to_owned()
+}
+
+impl Kept {
+    fn differences(&self, line: &Value) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let stream = |name: &str| self.streams.iter().find(|stream| stream.name == name);
+        match line["kind"].as_str().unwrap() {
+            "file" => match stream("content") {
+                Some(stream) if stream.blake3 == line["blake3"] && stream.size == line["size"] => {}
+                other => wrong.push(format!("content is {other:?}, expected {line}")),
+            },
+            "list_item" => {
+                let content: Value = serde_json::from_slice(&stream("content").unwrap().bytes).unwrap();
+                for (name, value) in line["fields"].as_object().unwrap() {
+                    if content.get(name) != Some(value) {
+                        wrong.push(format!("field {name} is {:?}, expected {value}", content.get(name)));
+                    }
+                }
+                let attachments = line["attachments"].as_array().unwrap();
+                for one in attachments {
+                    let name = format!("attachment/{}", one["name"].as_str().unwrap());
+                    if stream(&name).is_none_or(|stream| stream.blake3 != one["blake3"]) {
+                        wrong.push(format!("{name} differs"));
+                    }
+                }
+                if self.streams.len() != attachments.len() + 1 {
+                    wrong.push(format!("{} streams", self.streams.len()));
+                }
+            }
+            _ => {}
+        }
+        wrong
+    }
+}
+
+impl Holding {
+    fn is_of(&self, site: &str) -> bool {
+        let site = if site == "/" { "/@root" } else { site };
+        let path: String = self
+            .container
+            .iter()
+            .flat_map(|of| &of.path[1..])
+            .map(|part| format!("/{}", part.display()))
+            .collect();
+        path == site
+    }
+
+    fn find(&self, line: &Value) -> Option<&Kept> {
+        let id = line["unique_id"].as_str().unwrap_or_default();
+        match line["kind"].as_str()? {
+            "list_item" => self.items.values().find(|kept| {
+                let ends = format!("/{}", line["item_id"]);
+                let list = self.items.get(&kept_list(kept));
+                kept.item.kind == Kind::LIST_ITEM
+                    && kept.item.id.display().ends_with(&ends)
+                    && list.is_some_and(|list| title(list) == line["list"])
+            }),
+            "list" | "library" => self
+                .items
+                .values()
+                .find(|kept| kept.item.kind.as_str() == line["kind"] && title(kept) == line["title"]),
+            _ => self.items.get(&ItemId::from(id)),
+        }
+    }
+
+    fn path_of(&self, kept: &Kept) -> String {
+        let mut parts = vec![kept.item.name.display().into_owned()];
+        let mut at = kept;
+        while !at.item.parent.is_empty() {
+            let Some(parent) = self.items.get(&at.item.parent) else {
+                parts.push("(no parent)".to_owned());
+                break;
+            };
+            at = parent;
+            parts.push(at.item.name.display().into_owned());
+        }
+        parts.reverse();
+        parts.join("/")
+    }
+
+    async fn run(mut self, source: &Office365, container: Container) -> (Self, Result<usize>) {
+        self.container = Some(container.clone());
+        let ran = self.read(source, &container).await;
+        (self, ran)
+    }
+
+    async fn read(&mut self, source: &Office365, container: &Container) -> Result<usize> {
+        let reader = source.read(container, ReaderHost::new(self.memory.clone())).await?;
+        let mut listing: BTreeMap<ScopeId, BTreeSet<ItemId>> = BTreeMap::new();
+        let mut read = 0;
+        loop {
+            let batch = reader.next().await?;
+            if batch.is_empty() {
+                return Ok(read);
+            }
+            let wanted: Vec<Offer> = batch
+                .iter()
+                .filter_map(|event| match event {
+                    Event::Offer(offer) if !self.has(&offer.item) => Some(offer.clone()),
+                    _ => None,
+                })
+                .collect();
+            let bodies: Vec<_> = wanted.iter().map(|offer| streams_of(&*reader, offer)).collect();
+            let mut bodies: BTreeMap<ItemId, Result<Vec<Stored>>> = stream::iter(bodies)
+                .buffer_unordered(TOGETHER)
+                .collect::<Vec<_>>()
+                .await
+                .into_iter()
+                .collect();
+            for event in batch {
+                match event {
+                    Event::Offer(offer) => {
+                        if let Some(seen) = listing.get_mut(&offer.scope) {
+                            seen.insert(offer.item.id.clone());
+                        }
+                        match bodies.remove(&offer.item.id) {
+                            Some(Err(error)) => self.owe(&offer, &error.to_string()),
+                            Some(Ok(streams)) => {
+                                read += streams.len();
+                                self.keep(offer, Some(streams));
+                            }
+                            None => self.keep(offer, None),
+                        }
+                    }
+                    other => self.take(other, &mut listing),
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event, listing: &mut BTreeMap<ScopeId, BTreeSet<ItemId>>) {
+        match event {
+            Event::Deleted(id) => self.delete(&id),
+            Event::Unread(unread) => {
+                if let Some(seen) = listing.get_mut(&unread.scope) {
+                    seen.insert(unread.id.clone());
+                }
+                let owed = Owed {
+                    id: unread.id.clone(),
+                    parent: unread.parent,
+                    name: unread.name,
+                    scope: unread.scope,
+                    tries: 1,
+                };
+                self.memory.owe(owed);
+                self.owed.insert(unread.id, unread.error.to_string());
+            }
+            Event::Begin(scope) => {
+                listing.insert(scope, BTreeSet::new());
+            }
+            Event::End(scope) => {
+                let seen = listing.remove(&scope).unwrap();
+                let gone: Vec<ItemId> = self
+                    .items
+                    .values()
+                    .filter(|kept| kept.scope == scope && !seen.contains(&kept.item.id))
+                    .map(|kept| kept.item.id.clone())
+                    .collect();
+                gone.iter().for_each(|id| self.delete(id));
+            }
+            Event::Settled(scope, cursor) => self.memory.settle(scope, cursor),
+            Event::ScopeGone(scope) => self.items.retain(|_, kept| kept.scope != scope),
+            _ => {}
+        }
+    }
+
+    fn has(&self, item: &Item) -> bool {
+        self.items.get(&item.id).is_some_and(|kept| !item.tag.is_empty() && kept.item.tag == item.tag)
+    }
+
+    fn keep(&mut self, offer: Offer, streams: Option<Vec<Stored>>) {
+        let id = offer.item.id.clone();
+        let streams = streams
+            .unwrap_or_else(|| self.items.get(&id).map(|kept| kept.streams.clone()).unwrap_or_default());
+        self.memory.keep(offer.item.clone());
+        self.memory.paid(&id);
+        self.owed.remove(&id);
+        self.items.insert(id, Kept { item: offer.item, scope: offer.scope, streams });
+    }
+
+    fn owe(&mut self, offer: &Offer, why: &str) {
+        let Item { id, parent, name, .. } = offer.item.clone();
+        self.memory.owe(Owed { id: id.clone(), parent, name, scope: offer.scope.clone(), tries: 1 });
+        self.owed.insert(id, why.to_owned());
+    }
+
+    fn delete(&mut self, id: &ItemId) {
+        self.memory.forget(id);
+        self.memory.paid(id);
+        self.owed.remove(id);
+        if self.items.remove(id).is_some() {
+            let inside: Vec<ItemId> = self
+                .items
+                .values()
+                .filter(|kept| kept.item.parent == *id)
+                .map(|kept| kept.item.id.clone())
+                .collect();
+            inside.iter().for_each(|id| self.delete(id));
+        }
+    }
+}
+
+fn kept_list(kept: &Kept) -> ItemId {
+    ItemId::new(kept.scope.as_bytes())
+}
+
+fn title(kept: &Kept) -> Value {
+    let title = kept.item.meta.iter().find(|(name, _)| name == "Title");
+    match title {
+        Some((_, larder_sdk::Value::Text(text))) => Value::from(text.as_str()),
+        _ => Value::Null,
+    }
+}
+
+async fn streams_of(reader: &dyn Reader, offer: &Offer) -> (ItemId, Result<Vec<Stored>>) {
+    (offer.item.id.clone(), all_streams(reader, offer).await)
+}
+
+async fn all_streams(reader: &dyn Reader, offer: &Offer) -> Result<Vec<Stored>> {
+    let mut found = Vec::new();
+    for (number, stream) in offer.item.streams.iter().enumerate() {
+        let mut body = reader.open(offer, number).await?;
+        let (mut hasher, mut size, mut bytes) = (blake3::Hasher::new(), 0, Vec::new());
+        while let Some(piece) = body.read().await? {
+            hasher.update(&piece);
+            size += piece.len() as u64;
+            if bytes.len() + piece.len() <= BYTES_KEPT {
+                bytes.extend_from_slice(&piece);
+            }
+        }
+        found.push(Stored {
+            name: stream.name.clone(),
+            size,
+            blake3: hasher.finalize().to_hex().to_string(),
+            bytes,
+        });
+    }
+    Ok(found)
+}
