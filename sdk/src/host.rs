@@ -91,7 +91,7 @@ impl ReaderHost {
     }
     /// The scopes that have a cursor.
     pub async fn scopes(&self) -> Result<Vec<ScopeId>> {
-        self.aside(|services| services.scopes()).await
+        self.aside(ReaderServices::scopes).await
     }
     /// A scope's cursor, as last settled.
     pub async fn cursor(&self, scope: &ScopeId) -> Result<Option<Cursor>> {

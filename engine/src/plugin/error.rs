@@ -75,6 +75,6 @@ pub enum PluginError {
         /// The file, or the linked plugin.
         what: String,
         /// What it said instead.
-        source: larder_sdk::Error,
+        source: Box<larder_sdk::Error>,
     },
 }

@@ -1,6 +1,6 @@
 //! Golden bytes: what was sent by a released version is understood for ever.
 
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
 use super::*;
 use crate::{
@@ -24,7 +24,10 @@ fn item() -> Item {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 #[test]

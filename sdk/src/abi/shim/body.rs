@@ -91,7 +91,7 @@ impl Pieces {
         while gathered.len() < WORTH_A_CALL {
             match self.piece().await {
                 Ok(Some(piece)) if gathered.len() + piece.len() <= PIECE_BYTES_MAX => {
-                    gathered.extend_from_slice(&piece)
+                    gathered.extend_from_slice(&piece);
                 }
                 Ok(Some(piece)) => {
                     self.held = Some(Ok(piece));

@@ -117,7 +117,7 @@ fn spoil(mode: Mode, item: &mut Item) {
             item.streams = (0..=STREAMS_MAX).map(named).collect();
         }
         Mode::DeepValue => {
-            let deep = (0..VALUE_DEPTH_MAX + 1).fold(Value::Null, |inner, _| Value::List(vec![inner]));
+            let deep = (0..=VALUE_DEPTH_MAX).fold(Value::Null, |inner, _| Value::List(vec![inner]));
             item.meta.push(("deep".to_owned(), deep));
         }
         _ => {}

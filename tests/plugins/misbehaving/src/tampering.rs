@@ -96,10 +96,10 @@ fn tamper(mode: Mode, op: Op, mut answer: Answer) -> Result<Answer> {
             message[4..ENVELOPE_BYTES].copy_from_slice(&9_u32.to_le_bytes());
         }
         (Mode::ExtraPayload, Op::Fetch) => {
-            answer.payload = [answer.payload, Bytes::from_static(b"more")].concat().into()
+            answer.payload = [answer.payload, Bytes::from_static(b"more")].concat().into();
         }
         (Mode::MissingPayload, Op::Fetch) => {
-            answer.payload = answer.payload.slice(..answer.payload.len() / 2)
+            answer.payload = answer.payload.slice(..answer.payload.len() / 2);
         }
         (Mode::FalseHandle, Op::Fetch) => {
             let Fetched { results } = codec::decode(&message)?;
