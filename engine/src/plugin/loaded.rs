@@ -61,7 +61,10 @@ impl LoadedPlugin {
             .run("describe", patience, move || link.describe())
             .and_then(|answer| codec::decode::<Described>(&answer.message))
             .and_then(|Described { info }| check::info(&info).map(|()| info))
-            .map_err(|source| PluginError::Undescribed { what: origin.to_string(), source: Box::new(source) })?;
+            .map_err(|source| PluginError::Undescribed {
+                what: origin.to_string(),
+                source: Box::new(source),
+            })?;
         let callee = Arc::new(Callee { name: info.name.clone(), link, threads, limits });
         Ok(Self { info, origin, callee })
     }
