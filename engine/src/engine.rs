@@ -5,7 +5,7 @@ use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
 use larder_sdk::{Discovery, Finding, HostServices, LogLevel, Secret, SecretRef};
 
 use crate::{
-    browse::{ContentReader, Entry, SnapshotView, Visit, split_path},
+    browse::{ContentReader, Entry, Found, SnapshotView, Visit, split_path},
     clock::Clock,
     config::{Config, MaxLoss, RepositoryConfig, SecretResolver, SetConfig},
     error::{EngineError, Result},
@@ -134,7 +134,9 @@ impl Engine {
         let set = self.config.set(set)?;
         self.phase(Phase::Validating, &set.name);
         let source = self.source(set)?;
-        source.validate().map_err(|error| EngineError::from(error).context(format_args!("set `{}`", set.name)))
+        source
+            .validate()
+            .map_err(|error| EngineError::from(error).context(format_args!("set `{}`", set.name)))
     }
 
     /// Lists a set's containers.
@@ -142,7 +144,9 @@ impl Engine {
         let set = self.config.set(set)?;
         self.phase(Phase::Discovering, &set.name);
         let source = self.source(set)?;
-        source.discover().map_err(|error| EngineError::from(error).context(format_args!("set `{}`", set.name)))
+        source
+            .discover()
+            .map_err(|error| EngineError::from(error).context(format_args!("set `{}`", set.name)))
     }
 
     /// Backs a set up.
@@ -191,16 +195,28 @@ impl Engine {
         if !entry.is_folder() {
             return show(&entry);
         }
+        let mut broken = None;
+        let mut one = |found: Found| {
+            self.context.interrupt.check()?;
+            match found {
+                Ok(entry) => show(&entry),
+                Err(unread) => {
+                    let told = Event::warning(&unread.path, unread.error.full_message());
+                    self.context.events.event(told);
+                    broken.get_or_insert(unread);
+                    Ok(())
+                }
+            }
+        };
         if recursive {
-            return view.walk(&entry, &mut |entry| {
-                self.context.interrupt.check()?;
-                show(&entry)
-            });
+            view.walk(&entry, &mut one)?;
+        } else {
+            view.children(&entry, &mut |found| one(found).map(Visit::Continue))?;
         }
-        view.children(&entry, &mut |entry| {
-            show(&entry)?;
-            Ok(Visit::Continue(()))
-        })
+        match broken {
+            Some(broken) => Err(broken.error.context(format_args!("part of `{}/`", broken.path))),
+            None => Ok(()),
+        }
     }
 
     /// Writes the bytes of an item's stream: its content, or the one named after `#` … see [`RestoreOptions`] for whole trees.
@@ -210,19 +226,29 @@ impl Engine {
         let streams = entry.item.as_ref().map_or(&[][..], |(_, _, record)| &record.streams);
         let Some(found) = streams.iter().find(|candidate| candidate.name == stream) else {
             let names: Vec<&str> = streams.iter().map(|stream| stream.name.as_str()).collect();
-            let what = if names.is_empty() { "it has no streams".to_owned() } else { format!("it has {}", names.join(", ")) };
+            let what = if names.is_empty() {
+                "it has no streams".to_owned()
+            } else {
+                format!("it has {}", names.join(", "))
+            };
             return Err(EngineError::failed(format!("`{path}` has no stream `{stream}`: {what}")));
         };
         let mut content = ContentReader::open(Arc::clone(view.blobs()), found)?;
         while let Some(chunk) = content.next_chunk()? {
             self.context.interrupt.check()?;
-            out.write_all(&chunk).map_err(|error| EngineError::failed("writing the output").with_source(error))?;
+            out.write_all(&chunk)
+                .map_err(|error| EngineError::failed("writing the output").with_source(error))?;
         }
         out.flush().map_err(|error| EngineError::failed("writing the output").with_source(error))
     }
 
     /// Writes what is at a path of a snapshot into a directory.
-    pub fn restore(&self, spec: &SnapshotSpec, path: &str, options: &RestoreOptions) -> Result<RestoreReport> {
+    pub fn restore(
+        &self,
+        spec: &SnapshotSpec,
+        path: &str,
+        options: &RestoreOptions,
+    ) -> Result<RestoreReport> {
         self.phase(Phase::Planning, &spec.name);
         let (view, info) = self.view(spec)?;
         self.phase(Phase::Restoring, &info.id.to_string()[..8]);
@@ -235,7 +261,7 @@ impl Engine {
         let repository = self.open(config)?;
         let phase = if options.read_data { Phase::Verifying } else { Phase::Checking };
         self.phase(phase, &config.name);
-        maintenance::check(&repository, options, &*self.context.events, &self.context.interrupt)
+        maintenance::check(&repository, &self.local(&repository)?, options, &*self.context.events, &self.context.interrupt)
     }
 
     fn phase(&self, phase: Phase, subject: &str) {
@@ -264,7 +290,10 @@ impl Engine {
     fn source(&self, set: &SetConfig) -> Result<SourceHandle> {
         let plugin = self.registry.find(&set.source)?;
         let Some(schema) = &plugin.info().source else {
-            return Err(EngineError::config(format!("set `{}`: plugin `{}` is no source", set.name, set.source)));
+            return Err(EngineError::config(format!(
+                "set `{}`: plugin `{}` is no source",
+                set.name, set.source
+            )));
         };
         set.options.check(schema)?;
         Ok(plugin.source(&set.options.json(), self.services(&set.source))?)
@@ -283,9 +312,10 @@ impl Engine {
             EngineError::from(error).context(format_args!("the password of repository `{}`", config.name))
         })?;
         let options = serde_json::json!({ "url": config.url, "options": config.options.to_json() });
-        let store = plugin
-            .destination(&options.to_string(), self.services(&config.plugin))
-            .map_err(|error| EngineError::store(error).context(format_args!("repository `{}`", config.name)))?;
+        let store =
+            plugin.destination(&options.to_string(), self.services(&config.plugin)).map_err(|error| {
+                EngineError::store(error).context(format_args!("repository `{}`", config.name))
+            })?;
         Ok((Arc::new(store), password))
     }
 
@@ -319,8 +349,10 @@ impl Engine {
             (1, Some(info)) => Ok(info),
             (0, _) => Err(EngineError::failed(format!("there is no snapshot `{}`", spec.name))
                 .with_hint("`larder snapshots` lists them; `latest` with --set is a set's newest")),
-            (many, _) => Err(EngineError::usage(format!("`{}` is the beginning of {many} snapshots' ids", spec.name))
-                .with_hint("give more digits")),
+            (many, _) => {
+                Err(EngineError::usage(format!("`{}` is the beginning of {many} snapshots' ids", spec.name))
+                    .with_hint("give more digits"))
+            }
         }
     }
 
@@ -336,18 +368,24 @@ impl Engine {
                 sets.dedup();
                 match (sets.len(), sets.pop()) {
                     (1, Some(only)) => only,
-                    (0, _) => return Err(EngineError::failed("the repository has no snapshots yet").with_hint("make one with `larder run`")),
+                    (0, _) => {
+                        return Err(EngineError::failed("the repository has no snapshots yet")
+                            .with_hint("make one with `larder run`"));
+                    }
                     (many, last) => {
                         let example = last.unwrap_or_default();
-                        return Err(EngineError::usage(format!("`latest` of which set? The repository has {many}"))
-                            .with_hint(format!("say --set, for example --set {example}")));
+                        return Err(EngineError::usage(format!(
+                            "`latest` of which set? The repository has {many}"
+                        ))
+                        .with_hint(format!("say --set, for example --set {example}")));
                     }
                 }
             }
         };
         match pipeline::latest_of_set(repository, &self.local(repository)?, &set)? {
             Some((id, record)) => Ok(SnapshotInfo { id, record }),
-            None => Err(EngineError::failed(format!("set `{set}` has no snapshots yet")).with_hint("make one with `larder run`")),
+            None => Err(EngineError::failed(format!("set `{set}` has no snapshots yet"))
+                .with_hint("make one with `larder run`")),
         }
     }
 }
@@ -357,9 +395,14 @@ fn snapshots(repository: &Repository, set: Option<&str>, events: &dyn Events) ->
     let mut readable = Vec::new();
     for (id, record) in repository.snapshots()? {
         match record {
-            Ok(record) if set.is_none_or(|set| record.set == set) => readable.push(SnapshotInfo { id, record }),
+            Ok(record) if set.is_none_or(|set| record.set == set) => {
+                readable.push(SnapshotInfo { id, record })
+            }
             Ok(_) => {}
-            Err(error) => events.event(Event::warning("larder", format!("snapshot {id} cannot be read: {}", error.full_message()))),
+            Err(error) => events.event(Event::warning(
+                "larder",
+                format!("snapshot {id} cannot be read: {}", error.full_message()),
+            )),
         }
     }
     readable.sort_by_key(|info| (info.record.finished, info.id));

@@ -28,7 +28,9 @@ impl ContentReader {
         let queue = match &stream.content {
             Content::Empty => VecDeque::new(),
             Content::One => VecDeque::from([(0, blobs.repository().keys().blob_id(&stream.digest))]),
-            Content::List { depth, ids } if *depth <= DEPTH_MAX => ids.iter().map(|id| (*depth, *id)).collect(),
+            Content::List { depth, ids } if *depth <= DEPTH_MAX => {
+                ids.iter().map(|id| (*depth, *id)).collect()
+            }
             Content::List { depth, .. } => {
                 return Err(EngineError::damaged(format!("a list of chunks is {depth} levels deep")));
             }

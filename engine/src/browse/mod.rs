@@ -7,4 +7,4 @@ mod view;
 pub use content::ContentReader;
 pub(crate) use content::ids_of;
 pub use name::{display_name, split_path};
-pub use view::{Entry, SnapshotView, Visit};
+pub use view::{Broken, Entry, Found, SnapshotView, Visit};

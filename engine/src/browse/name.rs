@@ -39,7 +39,11 @@ impl Doubles {
 
     /// The name to show.
     pub(super) fn name(&self, name: &Name, id: &ItemId) -> Name {
-        if self.0.get(&fingerprint(name.as_bytes())) == Some(&true) { distinct(name, id) } else { name.clone() }
+        if self.0.get(&fingerprint(name.as_bytes())) == Some(&true) {
+            distinct(name, id)
+        } else {
+            name.clone()
+        }
     }
 }
 
@@ -67,7 +71,8 @@ mod tests {
         for name in ["a.txt", "a.txt", "b", ".c", ".c"] {
             doubles.note(name.as_bytes());
         }
-        let shown = |name: &str, id: &str| doubles.name(&Name::from(name), &ItemId::from(id)).display().into_owned();
+        let shown =
+            |name: &str, id: &str| doubles.name(&Name::from(name), &ItemId::from(id)).display().into_owned();
         assert_eq!(shown("b", "1"), "b");
         assert_ne!(shown("a.txt", "1"), shown("a.txt", "2"));
         assert!(shown("a.txt", "1").starts_with("a~") && shown("a.txt", "1").ends_with(".txt"));

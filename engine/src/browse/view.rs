@@ -47,24 +47,42 @@ impl Entry {
 /// What to do after an entry.
 pub type Visit = ControlFlow<(), ()>;
 
+/// Something that is stored and cannot be read.
+#[derive(Debug)]
+pub struct Broken {
+    /// Where it was found: the folder whose entries are concerned, or the item.
+    pub path: String,
+    /// What is wrong.
+    pub error: EngineError,
+}
+
+/// An entry, or what stands in its place.
+pub type Found = std::result::Result<Entry, Broken>;
+
 /// A snapshot opened for looking.
 pub struct SnapshotView {
     blobs: Arc<BlobReader>,
     nodes: Nodes,
     containers: Vec<Arc<ContainerRecord>>,
+    /// Containers that could not be read.
+    broken: Vec<String>,
 }
 
 impl SnapshotView {
     /// Opens a snapshot; the index must be loaded.
     pub fn open(blobs: Arc<BlobReader>, snapshot: &SnapshotRecord) -> Result<Self> {
         let nodes = Nodes::read_only(Arc::clone(&blobs));
-        let mut containers = Vec::new();
-        let mut scan = tree::scan(&nodes, snapshot.root, b"", b"")?;
+        let (mut containers, mut broken) = (Vec::new(), Vec::new());
+        let mut scan = tree::scan_around(&nodes, snapshot.root, b"", b"")?;
         while let Some((_, _, value)) = scan.next_entry()? {
-            containers.push(Arc::new(nodes.unwrap::<ContainerRecord>(&value)?));
+            match nodes.unwrap::<ContainerRecord>(&value) {
+                Ok(record) => containers.push(Arc::new(record)),
+                Err(error) => broken.push(error.full_message()),
+            }
         }
+        broken.extend(scan.broken().iter().map(ToString::to_string));
         drop(scan);
-        Ok(Self { blobs, nodes, containers })
+        Ok(Self { blobs, nodes, containers, broken })
     }
 
     /// The containers.
@@ -81,15 +99,22 @@ impl SnapshotView {
     pub fn find(&self, path: &[String]) -> Result<Entry> {
         let mut entry = Entry { path: Vec::new(), container: None, item: None };
         for part in path {
-            let mut found = None;
+            let (mut found, mut broken) = (None, None);
             self.children(&entry, &mut |child| {
-                if child.name() == *part {
-                    found = Some(child);
-                    return Ok(Visit::Break(()));
+                match child {
+                    Ok(child) if child.name() == *part => {
+                        found = Some(child);
+                        return Ok(Visit::Break(()));
+                    }
+                    Ok(_) => {}
+                    Err(unread) => broken = Some(unread),
                 }
                 Ok(Visit::Continue(()))
             })?;
             entry = found.ok_or_else(|| {
+                if let Some(broken) = broken {
+                    return broken.error.context(format_args!("looking for `{part}` in `{}/`", broken.path));
+                }
                 EngineError::failed(format!("`{part}` is not in `{}/`", entry.path_text()))
                     .with_hint("`larder ls SNAPSHOT:PATH` shows what is there")
             })?;
@@ -98,7 +123,7 @@ impl SnapshotView {
     }
 
     /// Everything below an entry, folders before what is in them. The entry itself is not visited.
-    pub fn walk(&self, below: &Entry, visit: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+    pub fn walk(&self, below: &Entry, visit: &mut dyn FnMut(Found) -> Result<()>) -> Result<()> {
         let mut waiting = vec![below.clone()];
         while let Some(folder) = waiting.pop() {
             if folder.path.len() > DEPTH_MAX {
@@ -106,7 +131,9 @@ impl SnapshotView {
             }
             let first = waiting.len();
             self.children(&folder, &mut |child| {
-                if child.is_folder() {
+                if let Ok(child) = &child
+                    && child.is_folder()
+                {
                     waiting.push(child.clone());
                 }
                 visit(child)?;
@@ -118,7 +145,7 @@ impl SnapshotView {
     }
 
     /// What is directly in an entry.
-    pub fn children(&self, of: &Entry, visit: &mut dyn FnMut(Entry) -> Result<Visit>) -> Result<()> {
+    pub fn children(&self, of: &Entry, visit: &mut dyn FnMut(Found) -> Result<Visit>) -> Result<()> {
         if !of.is_folder() {
             return Ok(());
         }
@@ -126,7 +153,9 @@ impl SnapshotView {
         // Below a container's own folder there may be other containers: a site's sub-sites.
         let mut above = BTreeMap::new();
         if of.item.is_none() {
-            for container in self.containers.iter().filter(|container| container.container.path.starts_with(&of.path)) {
+            for container in
+                self.containers.iter().filter(|container| container.container.path.starts_with(&of.path))
+            {
                 if let Some(name) = container.container.path.get(depth) {
                     let is_last = container.container.path.len() == depth + 1;
                     let slot = above.entry(name.clone()).or_insert(None);
@@ -141,8 +170,16 @@ impl SnapshotView {
         for (name, container) in &above {
             let mut path = of.path.clone();
             path.push(name.clone());
-            if visit(Entry { path, container: container.clone(), item: None })?.is_break() {
+            if visit(Ok(Entry { path, container: container.clone(), item: None }))?.is_break() {
                 return Ok(());
+            }
+        }
+        if depth == 0 {
+            for why in &self.broken {
+                let broken = Broken { path: String::new(), error: EngineError::damaged(why.clone()) };
+                if visit(Err(broken))?.is_break() {
+                    return Ok(());
+                }
             }
         }
         match &of.container {
@@ -156,27 +193,46 @@ impl SnapshotView {
         of: &Entry,
         container: &Arc<ContainerRecord>,
         mut doubles: Doubles,
-        visit: &mut dyn FnMut(Entry) -> Result<Visit>,
+        visit: &mut dyn FnMut(Found) -> Result<Visit>,
     ) -> Result<()> {
         let parent = of.item.as_ref().map_or_else(ItemId::default, |(_, id, _)| id.clone());
         let prefix = catalog::child_prefix(&parent);
-        let mut scan = tree::scan(&self.nodes, container.root, &prefix, &prefix)?;
+        let mut scan = tree::scan_around(&self.nodes, container.root, &prefix, &prefix)?;
         while let Some((_, _, value)) = scan.next_entry()? {
-            doubles.note(self.nodes.unwrap::<ItemRecord>(&value)?.name.as_bytes());
+            if let Ok(record) = self.nodes.unwrap::<ItemRecord>(&value) {
+                doubles.note(record.name.as_bytes());
+            }
         }
-        let mut scan = tree::scan(&self.nodes, container.root, &prefix, &prefix)?;
+        let mut scan = tree::scan_around(&self.nodes, container.root, &prefix, &prefix)?;
         while let Some((_, key, value)) = scan.next_entry()? {
-            let Some((parent, id)) = catalog::parse_child(&key) else {
-                return Err(EngineError::damaged("a tree has a key that does not read"));
-            };
-            let record: ItemRecord = self.nodes.unwrap(&value)?;
-            let mut path = of.path.clone();
-            path.push(doubles.name(&record.name, &id));
-            let entry = Entry { path, container: Some(Arc::clone(container)), item: Some((parent, id, record)) };
-            if visit(entry)?.is_break() {
+            let found = self.entry(of, container, &doubles, &key, &value);
+            let found = found.map_err(|error| Broken { path: of.path_text(), error });
+            if visit(found)?.is_break() {
+                return Ok(());
+            }
+        }
+        for error in scan.broken() {
+            let broken = Broken { path: of.path_text(), error: error.into() };
+            if visit(Err(broken))?.is_break() {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    fn entry(
+        &self,
+        of: &Entry,
+        container: &Arc<ContainerRecord>,
+        doubles: &Doubles,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Entry> {
+        let (parent, id) = catalog::parse_child(key)
+            .ok_or_else(|| EngineError::damaged("a tree has a key that does not read"))?;
+        let record: ItemRecord = self.nodes.unwrap(value)?;
+        let mut path = of.path.clone();
+        path.push(doubles.name(&record.name, &id));
+        Ok(Entry { path, container: Some(Arc::clone(container)), item: Some((parent, id, record)) })
     }
 }

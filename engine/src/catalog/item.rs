@@ -64,7 +64,6 @@ pub enum Content {
     },
 }
 
-
 impl ItemRecord {
     /// What is to be kept of an item, with streams already stored.
     pub fn new(item: Item, scope: ScopeId, streams: Vec<StreamRecord>) -> Self {

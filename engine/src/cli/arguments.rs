@@ -23,7 +23,7 @@ const START: &str = "\
 To begin:
   1. write larder.toml: a [repository.NAME] with `url` and `password`, a [set.NAME] with `repository`,
      `source` and `options` (`larder plugins info PLUGIN` lists a source's options)
-  2. larder validate        is the config right, can everything be reached?
+  2. larder validate        is the config right, can every source be read?
   3. larder init            make the repository
   4. larder run --all       back up; again whenever you like: only what changed is read
   5. larder snapshots       what there is; then `larder ls`, `larder restore`

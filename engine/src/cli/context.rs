@@ -75,7 +75,12 @@ impl Context {
 
     /// An engine that tells `told` of what happens.
     pub(super) fn engine(&self, told: Told) -> Result<Running> {
-        let progress = Arc::new(Progress::new(Arc::clone(&self.output), Arc::clone(&self.clock), told));
+        let progress = Arc::new(Progress::new(
+            Arc::clone(&self.output),
+            Arc::clone(&self.clock),
+            told,
+            self.interrupt.clone(),
+        ));
         let registry = registry(Some(&self.config), &self.environment, &progress)?;
         let context = engine::Context {
             events: Arc::<Progress>::clone(&progress),

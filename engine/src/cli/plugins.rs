@@ -17,6 +17,7 @@ use crate::{
     config::{Environment, describe_option, find_config},
     error::{EngineError, ExitCode, Result},
     plugin::{Origin, PluginSummary},
+    process::Interrupt,
 };
 
 /// Deepest nesting of tables that is shown: a schema comes from a plugin.
@@ -44,7 +45,8 @@ impl Plugins {
         output: &Arc<Output>,
     ) -> Result<ExitCode> {
         let config = find_config(global.config.as_deref(), environment)?;
-        let progress = Progress::new(Arc::clone(output), Arc::new(SystemClock::new()), Told::Troubles);
+        let progress =
+            Progress::new(Arc::clone(output), Arc::new(SystemClock::new()), Told::Troubles, Interrupt::new());
         let registry = context::registry(config.as_ref(), environment, &progress)?;
         let all = registry.list();
         match self {

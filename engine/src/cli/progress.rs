@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock::Clock,
     events::{ContainerState, Counts, Event, Events, ItemOutcome, Phase},
+    process::Interrupt,
 };
 
 /// Time between two lines about the progress, where there is no terminal.
@@ -41,6 +42,7 @@ pub(super) struct Progress {
     output: Arc<Output>,
     clock: Arc<dyn Clock>,
     told: Told,
+    interrupt: Interrupt,
     state: Mutex<State>,
 }
 
@@ -51,12 +53,24 @@ struct State {
     shown: Option<Duration>,
     bar: Option<ProgressBar>,
     troubles: u64,
+    /// The user was told that the request to stop has arrived.
+    stopping: bool,
 }
 
 impl Progress {
-    /// Shows events on `output`.
-    pub(super) fn new(output: Arc<Output>, clock: Arc<dyn Clock>, told: Told) -> Self {
-        Self { output, clock, told, state: Mutex::default() }
+    /// Shows events on `output`, and that `interrupt` was noticed.
+    pub(super) fn new(output: Arc<Output>, clock: Arc<dyn Clock>, told: Told, interrupt: Interrupt) -> Self {
+        Self { output, clock, told, interrupt, state: Mutex::default() }
+    }
+
+    /// Tells once that the work is coming to its end on request.
+    fn notice_interrupt(&self) {
+        if !self.interrupt.is_requested() || std::mem::replace(&mut self.lock().stopping, true) {
+            return;
+        }
+        if self.output.form() == Form::Text && self.output.verbosity() > Verbosity::Quiet {
+            self.output.note("stopping at the next checkpoint; Ctrl-C again stops at once");
+        }
     }
 
     /// Ends the showing: the last counts as a record, the bar taken away.
@@ -213,6 +227,7 @@ impl Progress {
 
 impl Events for Progress {
     fn event(&self, event: Event) {
+        self.notice_interrupt();
         match event {
             Event::Phase { phase, subject } => self.phase(phase, subject),
             Event::Progress(counts) => self.counts(counts),
@@ -327,7 +342,7 @@ mod tests {
     fn told(form: Form, verbosity: Verbosity, told: Told) -> (String, String) {
         let (output, results, notes) = kept(form, verbosity);
         let clock = Arc::new(FixedClock::new(Time::from_seconds(0)));
-        let progress = Progress::new(output, Arc::<FixedClock>::clone(&clock), told);
+        let progress = Progress::new(output, Arc::<FixedClock>::clone(&clock), told, Interrupt::new());
         progress.event(Event::Phase { phase: Phase::BackingUp, subject: "home".to_owned() });
         for second in 1..=25_u64 {
             clock.advance(Duration::from_secs(1));
@@ -346,6 +361,23 @@ mod tests {
         progress.event(Event::Checkpoint { number: 1 });
         progress.finish();
         (results.text(), notes.text())
+    }
+
+    fn quiet_clock(output: Arc<Output>, interrupt: Interrupt) -> Progress {
+        Progress::new(output, Arc::new(FixedClock::new(Time::from_seconds(0))), Told::Progress, interrupt)
+    }
+
+    #[test]
+    fn a_request_to_stop_is_confirmed_once() {
+        let (output, _, notes) = kept(Form::Text, Verbosity::Normal);
+        let interrupt = Interrupt::new();
+        let progress = quiet_clock(output, interrupt.clone());
+        progress.event(Event::Progress(Counts::default()));
+        interrupt.request();
+        progress.event(Event::Progress(Counts::default()));
+        progress.event(Event::Progress(Counts::default()));
+        assert!(notes.text().ends_with("stopping at the next checkpoint; Ctrl-C again stops at once\n"));
+        assert_eq!(notes.text().matches("stopping").count(), 1);
     }
 
     #[test]
@@ -385,8 +417,7 @@ mod tests {
     #[test]
     fn troubles_without_end_are_cut() {
         let (output, _, notes) = kept(Form::Text, Verbosity::Normal);
-        let progress =
-            Progress::new(output, Arc::new(FixedClock::new(Time::from_seconds(0))), Told::Progress);
+        let progress = quiet_clock(output, Interrupt::new());
         for number in 0..10_000 {
             let outcome = ItemOutcome::Damaged("gone".to_owned());
             progress.event(Event::Item { container: "c".to_owned(), item: number.to_string(), outcome });

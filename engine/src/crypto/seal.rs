@@ -152,9 +152,9 @@ impl ObjectSealer {
 
     /// Opens a frame in place and returns its plain bytes. Fails if a bit, the place, the name or the repository is another.
     pub fn unseal<'frame>(&self, n: u64, last: bool, frame: &'frame mut [u8]) -> Result<&'frame mut [u8]> {
-        self.key
-            .open_in_place(nonce(n), Aad::from(self.associated(n, last)), frame)
-            .map_err(|_| Error::new(ErrorKind::CorruptItem, "a sealed frame does not open: its bytes were altered"))
+        self.key.open_in_place(nonce(n), Aad::from(self.associated(n, last)), frame).map_err(|_| {
+            Error::new(ErrorKind::CorruptItem, "a sealed frame does not open: its bytes were altered")
+        })
     }
 
     fn associated(&self, n: u64, last: bool) -> Vec<u8> {
@@ -201,7 +201,9 @@ mod tests {
         let mut frame = b"plain".to_vec();
         sealer.seal(3, false, &mut frame).unwrap();
         assert_eq!(frame.len(), 5 + OVERHEAD_BYTES);
-        let open = |sealer: &ObjectSealer, n, last| sealer.unseal(n, last, &mut frame.clone()).map(|plain| plain.to_vec());
+        let open = |sealer: &ObjectSealer, n, last| {
+            sealer.unseal(n, last, &mut frame.clone()).map(|plain| plain.to_vec())
+        };
         assert_eq!(open(&sealer, 3, false).unwrap(), b"plain");
         assert!(open(&sealer, 4, false).is_err());
         assert!(open(&sealer, 3, true).is_err());
@@ -214,7 +216,14 @@ mod tests {
             assert!(open(&other, 3, false).is_err());
         }
         assert!(
-            ObjectSealer::open(&keys, RepositoryId([1; 16]), ObjectKind::TreePack, ObjectName([2; 16]), header).is_err()
+            ObjectSealer::open(
+                &keys,
+                RepositoryId([1; 16]),
+                ObjectKind::TreePack,
+                ObjectName([2; 16]),
+                header
+            )
+            .is_err()
         );
     }
 

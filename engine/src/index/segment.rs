@@ -120,7 +120,13 @@ pub fn decode_page(frame: &[u8]) -> Result<Vec<IndexEntry>> {
                 offset: page.frame_offset[row],
                 sealed_bytes: page.frame_bytes[row],
             };
-            Ok(IndexEntry { id: page.ids[row], pack, frame, offset: page.offset[row], bytes: page.bytes[row] })
+            Ok(IndexEntry {
+                id: page.ids[row],
+                pack,
+                frame,
+                offset: page.offset[row],
+                bytes: page.bytes[row],
+            })
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Checking a repository: first that everything that should be there is there and reads, then, on request, every byte.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -17,8 +17,9 @@ use crate::{
     hash::{BlobId, Digest, ObjectName},
     index::BlobKind,
     pack::{FramePlace, LargeReader, PackDirectory, Tail, decode_frame},
+    pipeline::missing_run,
     process::Interrupt,
-    repository::{BlobReader, Nodes, Repository, check_control_objects, layout},
+    repository::{BlobReader, LocalState, Nodes, Repository, check_control_objects, layout},
     snapshot::{ContainerRecord, SnapshotRecord},
     tree::{self, Node, NodeStore, Root},
 };
@@ -36,16 +37,19 @@ pub struct CheckOptions {
 /// Checks a repository whose index has not been loaded yet.
 pub fn check(
     repository: &Arc<Repository>,
+    local: &LocalState,
     options: CheckOptions,
     events: &dyn Events,
     interrupt: &Interrupt,
 ) -> Result<CheckReport> {
     let mut check = Check {
         repository,
+        local,
         events,
         interrupt,
         report: CheckReport::default(),
         packs: HashMap::new(),
+        segments: HashSet::new(),
         seen: HashSet::new(),
         nodes: Nodes::read_only(Arc::new(BlobReader::new(Arc::clone(repository), CACHE_BYTES))),
         blobs: Arc::new(BlobReader::new(Arc::clone(repository), CACHE_BYTES)),
@@ -66,10 +70,12 @@ pub fn check(
 
 struct Check<'run> {
     repository: &'run Arc<Repository>,
+    local: &'run LocalState,
     events: &'run dyn Events,
     interrupt: &'run Interrupt,
     report: CheckReport,
     packs: HashMap<(BlobKind, ObjectName), (ObjectKey, ObjectInfo)>,
+    segments: HashSet<(BlobKind, ObjectName)>,
     /// Tree nodes walked already.
     seen: HashSet<BlobId>,
     nodes: Nodes,
@@ -79,7 +85,9 @@ struct Check<'run> {
 impl Check<'_> {
     fn list_packs(&mut self) -> Result<()> {
         for kind in BlobKind::ALL {
-            for (key, info) in self.repository.store().list_all(layout::pack_folder(kind)).map_err(EngineError::store)? {
+            for (key, info) in
+                self.repository.store().list_all(layout::pack_folder(kind)).map_err(EngineError::store)?
+            {
                 match layout::name_of(&key) {
                     Some(name) => {
                         self.report.packs += 1;
@@ -95,9 +103,12 @@ impl Check<'_> {
     /// Loads every segment that reads, and holds what it says against the packs that are there.
     fn load_index(&mut self) -> Result<()> {
         for kind in BlobKind::ALL {
-            for (key, info) in self.repository.store().list_all(layout::index_folder(kind)).map_err(EngineError::store)? {
+            for (key, info) in
+                self.repository.store().list_all(layout::index_folder(kind)).map_err(EngineError::store)?
+            {
                 self.interrupt.check()?;
                 let Some(name) = layout::name_of(&key) else { continue };
+                self.segments.insert((kind, name));
                 if let Err(error) = self.repository.load_segment(kind, name, &key, &info) {
                     self.problem(key.to_string(), &error)?;
                 }
@@ -112,9 +123,12 @@ impl Check<'_> {
         });
         for ((kind, name), end) in ends {
             match self.packs.get(&(kind, name)) {
-                None => self.report.problem(layout::pack_key(kind, name)?.as_str(), "it is missing from the store"),
+                None => self
+                    .report
+                    .problem(layout::pack_key(kind, name)?.as_str(), "it is missing from the store"),
                 Some((key, info)) if info.size < end => {
-                    let message = format!("it is cut short: {} bytes, of which the index needs {end}", info.size);
+                    let message =
+                        format!("it is cut short: {} bytes, of which the index needs {end}", info.size);
                     self.report.problem(key.as_str(), message);
                 }
                 Some(_) => {}
@@ -124,13 +138,36 @@ impl Check<'_> {
     }
 
     fn snapshots(&mut self) -> Result<()> {
+        let mut sets: BTreeMap<String, Vec<(ObjectName, SnapshotRecord)>> = BTreeMap::new();
         for (name, snapshot) in self.repository.snapshots()? {
             match snapshot {
                 Ok(snapshot) => {
                     self.report.snapshots += 1;
-                    self.snapshot(name, &snapshot)?;
+                    self.find_segments(&format!("snapshot {name}"), &snapshot.segments)?;
+                    self.containers(&format!("snapshot {name}"), snapshot.root)?;
+                    sets.entry(snapshot.set.clone()).or_default().push((name, snapshot));
                 }
                 Err(error) => self.problem(format!("{}/{name}", layout::SNAPSHOTS), &error)?,
+            }
+        }
+        for set in self.local.sets()? {
+            sets.entry(set).or_default();
+        }
+        for (set, mut snapshots) in sets {
+            snapshots.sort_by_key(|(name, snapshot)| (snapshot.run, snapshot.finished, *name));
+            if let Some(why) = missing_run(&snapshots, self.local.highest_run(&set)?) {
+                self.report.problem(format!("set `{set}`"), format!("a snapshot is missing without a removal record: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The segments that a run says it wrote must be there.
+    fn find_segments(&mut self, of: &str, segments: &[(BlobKind, ObjectName)]) -> Result<()> {
+        for (kind, name) in segments {
+            if !self.segments.contains(&(*kind, *name)) {
+                let key = layout::in_folder(layout::index_folder(*kind), *name)?;
+                self.report.problem(key.as_str(), format!("it is missing from the store; {of} was written with it"));
             }
         }
         Ok(())
@@ -144,7 +181,10 @@ impl Check<'_> {
                 name,
             );
             match checkpoint {
-                Ok(checkpoint) => self.containers(&format!("checkpoint {name}"), checkpoint.root)?,
+                Ok(checkpoint) => {
+                    self.find_segments(&format!("checkpoint {name}"), &checkpoint.segments)?;
+                    self.containers(&format!("checkpoint {name}"), checkpoint.root)?;
+                }
                 Err(error) => self.problem(format!("{}/{name}", layout::CHECKPOINTS), &error)?,
             }
         }
@@ -161,21 +201,23 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn snapshot(&mut self, name: ObjectName, snapshot: &SnapshotRecord) -> Result<()> {
-        self.containers(&format!("snapshot {name}"), snapshot.root)
-    }
-
     fn containers(&mut self, of: &str, root: Option<Root>) -> Result<()> {
         let mut containers = Vec::new();
         self.walk(of, root, &mut |check, key, value| {
             match check.nodes.unwrap::<ContainerRecord>(value) {
                 Ok(record) => containers.push(record),
-                Err(error) => check.problem(format!("{of}, container {}", browse::display_name(key)), &error)?,
+                Err(error) => {
+                    check.problem(format!("{of}, container {}", browse::display_name(key)), &error)?
+                }
             }
             Ok(())
         })?;
         for container in containers {
-            let path: String = container.container.path.iter().fold(String::new(), |path, part| path + "/" + &part.display());
+            let path: String = container
+                .container
+                .path
+                .iter()
+                .fold(String::new(), |path, part| path + "/" + &part.display());
             let of = format!("{of}:{path}");
             self.walk(&of.clone(), container.root, &mut |check, key, value| check.entry(&of, key, value))?;
         }
@@ -241,7 +283,11 @@ impl Check<'_> {
                 let problem = match self.repository.index().find(id.short()) {
                     None => format!("blob {id} of its stream `{}` is in no index segment", stream.name),
                     Some(location) if !self.packs.contains_key(&(location.kind, location.pack)) => {
-                        format!("`{}`, which holds its stream `{}`, is missing", layout::pack_key(location.kind, location.pack)?, stream.name)
+                        format!(
+                            "`{}`, which holds its stream `{}`, is missing",
+                            layout::pack_key(location.kind, location.pack)?,
+                            stream.name
+                        )
                     }
                     Some(_) => continue,
                 };
@@ -259,7 +305,10 @@ impl Check<'_> {
             Content::List { depth, ids } => {
                 let mut ids = ids.clone();
                 for _ in 0..*depth {
-                    let lists = ids.iter().map(|id| browse::ids_of(&self.blobs.read(id)?)).collect::<Result<Vec<_>>>()?;
+                    let lists = ids
+                        .iter()
+                        .map(|id| browse::ids_of(&self.blobs.read(id)?))
+                        .collect::<Result<Vec<_>>>()?;
                     ids = lists.concat();
                 }
                 Ok(ids)
@@ -292,7 +341,13 @@ impl Check<'_> {
     fn read_pack(&mut self, kind: BlobKind, name: ObjectName, key: &ObjectKey) -> Result<()> {
         let bytes = self.repository.store().get(key).map_err(EngineError::store)?;
         self.report.read_bytes += bytes.len() as u64;
-        let reader = LargeReader::open(self.repository.keys(), self.repository.id(), layout::pack_kind(kind), name, &bytes)?;
+        let reader = LargeReader::open(
+            self.repository.keys(),
+            self.repository.id(),
+            layout::pack_kind(kind),
+            name,
+            &bytes,
+        )?;
         let Tail::Directory(directory, frames) = reader.tail(&bytes, bytes.len() as u64)? else {
             return Err(EngineError::damaged("its directory does not fit into it"));
         };
@@ -305,17 +360,23 @@ impl Check<'_> {
             let end = offset + frame.sealed_bytes as usize;
             let mut sealed =
                 bytes.get(offset..end).ok_or_else(|| EngineError::damaged("it is cut short"))?.to_vec();
-            let place = FramePlace { number: number as u32, offset: offset as u32, sealed_bytes: frame.sealed_bytes };
+            let place =
+                FramePlace { number: number as u32, offset: offset as u32, sealed_bytes: frame.sealed_bytes };
             offset = end;
             let plain = decode_frame(reader.frame(place.number, &mut sealed)?)?;
             let mut rest = &plain[..];
             for blob in &frame.blobs {
                 let Some((bytes, later)) = rest.split_at_checked(blob.bytes as usize) else {
-                    return Err(EngineError::damaged(format!("frame {number} is shorter than its directory says")));
+                    return Err(EngineError::damaged(format!(
+                        "frame {number} is shorter than its directory says"
+                    )));
                 };
                 rest = later;
                 if self.repository.keys().blob_id(&Digest::of(bytes)).short() != blob.id {
-                    return Err(EngineError::damaged(format!("blob {} in frame {number} is another blob", blob.id)));
+                    return Err(EngineError::damaged(format!(
+                        "blob {} in frame {number} is another blob",
+                        blob.id
+                    )));
                 }
             }
         }

@@ -46,7 +46,8 @@ impl FrameBuilder {
             .ok()
             .filter(|_| bytes.len() <= FRAME_PLAIN_BYTES_MAX)
             .ok_or_else(|| Error::bug(format!("a blob of {} bytes is larger than a frame", bytes.len())))?;
-        let before = (self.frame.bytes.len() + bytes.len() > FRAME_PLAIN_BYTES_MAX).then(|| self.take()).flatten();
+        let before =
+            (self.frame.bytes.len() + bytes.len() > FRAME_PLAIN_BYTES_MAX).then(|| self.take()).flatten();
         self.frame.blobs.push(FrameBlob { id, bytes: length });
         self.frame.bytes.extend_from_slice(bytes);
         let full = (self.frame.bytes.len() >= FRAME_BYTES).then(|| self.take()).flatten();
@@ -66,10 +67,13 @@ pub fn encode_frame(plain: &[u8], level: i32) -> Result<Vec<u8>> {
     frame.push(METHOD_ZSTD);
     frame.extend_from_slice(&length.to_le_bytes());
     if worth_compressing(plain)? {
-        let packed = zstd::bulk::compress(plain, level).map_err(|error| Error::bug("zstd failed").with_source(error))?;
+        let packed = zstd::bulk::compress(plain, level)
+            .map_err(|error| Error::bug("zstd failed").with_source(error))?;
         if packed.len() < plain.len() {
             if zstd::bulk::decompress(&packed, plain.len()).ok().as_deref() != Some(plain) {
-                return Err(Error::bug("a compressed frame does not decompress to what it was: is this machine's memory sound?"));
+                return Err(Error::bug(
+                    "a compressed frame does not decompress to what it was: is this machine's memory sound?",
+                ));
             }
             frame.extend_from_slice(&packed);
             return Ok(frame);
@@ -86,7 +90,8 @@ fn worth_compressing(plain: &[u8]) -> Result<bool> {
         return Ok(true);
     }
     let middle = &plain[plain.len() / 2..][..PROBE_BYTES];
-    let packed = zstd::bulk::compress(middle, 1).map_err(|error| Error::bug("zstd failed").with_source(error))?;
+    let packed =
+        zstd::bulk::compress(middle, 1).map_err(|error| Error::bug("zstd failed").with_source(error))?;
     Ok(packed.len() < PROBE_BYTES - PROBE_BYTES / 32)
 }
 
@@ -102,7 +107,9 @@ pub fn decode_frame(frame: &[u8]) -> Result<Vec<u8>> {
     }
     let plain = match *method {
         METHOD_STORED => body.to_vec(),
-        METHOD_ZSTD => zstd::bulk::decompress(body, length).map_err(|error| damaged("zstd").with_source(error))?,
+        METHOD_ZSTD => {
+            zstd::bulk::decompress(body, length).map_err(|error| damaged("zstd").with_source(error))?
+        }
         _ => return Err(damaged("its compression method is unknown")),
     };
     if plain.len() == length { Ok(plain) } else { Err(damaged("its plain length is another")) }
@@ -114,7 +121,8 @@ mod tests {
 
     #[test]
     fn frames_round_trip_whatever_they_hold() {
-        let noise: Vec<u8> = (0..200_000_u32).flat_map(|i| blake3::hash(&i.to_le_bytes()).as_bytes()[..1].to_vec()).collect();
+        let noise: Vec<u8> =
+            (0..200_000_u32).flat_map(|i| blake3::hash(&i.to_le_bytes()).as_bytes()[..1].to_vec()).collect();
         for plain in [Vec::new(), b"a".to_vec(), vec![0; 300_000], noise] {
             let frame = encode_frame(&plain, 3).unwrap();
             assert!(frame.len() <= plain.len() + HEAD_BYTES);

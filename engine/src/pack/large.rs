@@ -84,7 +84,9 @@ impl LargeWriter {
         self.sealer.seal(n, last, &mut sealed)?;
         self.bytes.extend_from_slice(&sealed);
         if self.sealer.unseal(n, last, &mut sealed).ok().as_deref() != Some(&plain[..]) {
-            return Err(Error::bug("a sealed frame does not open to what it was: is this machine's memory sound?"));
+            return Err(Error::bug(
+                "a sealed frame does not open to what it was: is this machine's memory sound?",
+            ));
         }
         Ok(())
     }
@@ -126,7 +128,8 @@ impl LargeReader {
             return Err(self.damaged("it is too short for a trailer"));
         };
         let mut trailer = trailer.to_vec();
-        let trailer = self.sealer.unseal(TRAILER_N, true, &mut trailer).map_err(|error| error.context(self.what()))?;
+        let trailer =
+            self.sealer.unseal(TRAILER_N, true, &mut trailer).map_err(|error| error.context(self.what()))?;
         let [l0, l1, l2, l3, f0, f1, f2, f3] = *trailer else {
             return Err(self.damaged("its trailer has the wrong length"));
         };
@@ -139,8 +142,10 @@ impl LargeReader {
             return Ok(Tail::Needs((directory_bytes + TRAILER_BYTES) as u64));
         }
         let mut directory = rest[rest.len() - directory_bytes..].to_vec();
-        let plain =
-            self.sealer.unseal(DIRECTORY_N, false, &mut directory).map_err(|error| error.context(self.what()))?;
+        let plain = self
+            .sealer
+            .unseal(DIRECTORY_N, false, &mut directory)
+            .map_err(|error| error.context(self.what()))?;
         Ok(Tail::Directory(unpad(plain).map_err(|error| error.context(self.what()))?.to_vec(), frames))
     }
 
@@ -178,7 +183,9 @@ mod tests {
         let Tail::Needs(bytes) = reader.tail(&object[object.len() - TRAILER_BYTES..], size).unwrap() else {
             panic!("the trailer alone cannot hold the directory");
         };
-        let Tail::Directory(directory, 5) = reader.tail(&object[object.len() - bytes as usize..], size).unwrap() else {
+        let Tail::Directory(directory, 5) =
+            reader.tail(&object[object.len() - bytes as usize..], size).unwrap()
+        else {
             panic!("the directory should be found");
         };
         assert_eq!(directory, b"directory");

@@ -54,23 +54,37 @@ pub fn latest_of_set(
         }
     }
     snapshots.sort_by_key(|(name, snapshot)| (snapshot.run, snapshot.finished, *name));
+    if let Some(why) = missing_run(&snapshots, local.highest_run(set)?) {
+        return Err(missing(set, &why));
+    }
+    let last = snapshots.pop();
+    if let Some((name, snapshot)) = &last {
+        local.saw_run(set, snapshot.run, *name)?;
+    }
+    Ok(last)
+}
+
+/// What is wrong with the numbers of a set's snapshots, in ascending order, and the highest that was seen.
+pub(crate) fn missing_run(
+    snapshots: &[(ObjectName, SnapshotRecord)],
+    seen: Option<(u64, ObjectName)>,
+) -> Option<String> {
     let mut expected = 1;
-    for (_, snapshot) in &snapshots {
+    for (name, snapshot) in snapshots {
         if snapshot.run > expected {
-            return Err(missing(set, expected, "no removal record tells why"));
+            let base = snapshot.base.map_or_else(String::new, |base| format!(" `snapshots/{base}`"));
+            return Some(format!("number {expected}: `snapshots/{name}` is number {} and was built on{base}", snapshot.run));
         }
         expected = snapshot.run + 1;
     }
-    let seen = local.highest_run(set)?;
-    if seen >= expected {
-        return Err(missing(set, expected, &format!("this machine has seen run {seen}")));
+    match seen {
+        Some((run, name)) if run >= expected => Some(format!("number {run}, `snapshots/{name}`, which this machine has seen")),
+        _ => None,
     }
-    local.saw_run(set, expected - 1)?;
-    Ok(snapshots.pop())
 }
 
-fn missing(set: &str, run: u64, why: &str) -> EngineError {
-    EngineError::damaged(format!("snapshot number {run} of set `{set}` is missing from the repository, and {why}"))
+fn missing(set: &str, why: &str) -> EngineError {
+    EngineError::damaged(format!("a snapshot of set `{set}` is missing without a removal record: {why}"))
         .with_hint(
             "someone removed or rolled back objects in the store; compare with a copy of it. If that was you, remove this \
              machine's memory of the set (`SET.run` in the state folder)",

@@ -12,9 +12,7 @@ use std::{
     },
 };
 
-use larder_sdk::{
-    Cursor, ErrorKind, Event, Item, ItemId, Name, Owed, ReaderServices, ScopeId,
-};
+use larder_sdk::{Cursor, ErrorKind, Event, Item, ItemId, Name, Owed, ReaderServices, ScopeId};
 
 use super::{
     budget::Budget,
@@ -110,7 +108,18 @@ impl ContainerRun {
                 }
             }
             drop(sender);
-            let mut steps = Steps { run: self, shared, reader: &reader, queue: &queue, outcomes, waiting: VecDeque::new(), tickets: 0, done: Done::default(), in_a_row: 0, removals: 0 };
+            let mut steps = Steps {
+                run: self,
+                shared,
+                reader: &reader,
+                queue: &queue,
+                outcomes,
+                waiting: VecDeque::new(),
+                tickets: 0,
+                done: Done::default(),
+                in_a_row: 0,
+                removals: 0,
+            };
             let ended = steps.run_to_end();
             queue.close(!matches!(ended, Ok(Ended::Done)));
             if !matches!(ended, Ok(Ended::Done)) {
@@ -118,7 +127,9 @@ impl ContainerRun {
             }
             let mut failed = None;
             for fetcher in fetchers {
-                let done = fetcher.join().unwrap_or_else(|_| Err(EngineError::failed("a thread that reads contents panicked")));
+                let done = fetcher
+                    .join()
+                    .unwrap_or_else(|_| Err(EngineError::failed("a thread that reads contents panicked")));
                 if let Err(error) = done {
                     failed.get_or_insert(error);
                 }
@@ -211,8 +222,14 @@ impl Steps<'_> {
                                 self.waiting.push_back(Step::Wait { scope, item: step_item, ticket });
                                 to_fetch.push(Wanted { offer: number, item, ticket });
                             }
-                            Decision::Read => self.waiting.push_back(Step::Read { scope, item: Box::new(item), streams: Vec::new() }),
-                            Decision::Keep(streams) => self.waiting.push_back(Step::Read { scope, item: Box::new(item), streams }),
+                            Decision::Read => self.waiting.push_back(Step::Read {
+                                scope,
+                                item: Box::new(item),
+                                streams: Vec::new(),
+                            }),
+                            Decision::Keep(streams) => {
+                                self.waiting.push_back(Step::Read { scope, item: Box::new(item), streams })
+                            }
                             // A removal that waits before it, of this item or its folder, would take it along.
                             Decision::Same(streams) if self.removals > 0 => {
                                 self.waiting.push_back(Step::Read { scope, item: Box::new(item), streams });
@@ -254,7 +271,8 @@ impl Steps<'_> {
     }
 
     fn count_dry(&self, to_fetch: &[Wanted]) {
-        let bytes = to_fetch.iter().flat_map(|wanted| &wanted.item.streams).filter_map(|stream| stream.size).sum();
+        let bytes =
+            to_fetch.iter().flat_map(|wanted| &wanted.item.streams).filter_map(|stream| stream.size).sum();
         self.shared.counts.items.fetch_add(to_fetch.len() as u64, Ordering::Relaxed);
         self.shared.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -360,7 +378,9 @@ fn end(stepped: std::result::Result<(), Stop>) -> Result<Ended> {
         Ok(()) => Ok(Ended::Done),
         Err(Stop::Source(error)) if error.kind() == ErrorKind::Cancelled => Ok(Ended::Stopped),
         Err(Stop::Source(error)) => Ok(Ended::Failed(error)),
-        Err(Stop::Run(error)) if error.kind() == crate::error::EngineErrorKind::Interrupted => Ok(Ended::Stopped),
+        Err(Stop::Run(error)) if error.kind() == crate::error::EngineErrorKind::Interrupted => {
+            Ok(Ended::Stopped)
+        }
         Err(Stop::Run(error)) => Err(error),
     }
 }

@@ -80,7 +80,8 @@ impl FetchQueue {
     /// Adds an item; small neighbours go out together. Blocks while too many wait.
     pub(super) fn push(&self, wanted: Wanted) {
         let streams = wanted.item.streams.len();
-        let bytes = wanted.item.streams.iter().map(|stream| stream.size.unwrap_or(UNKNOWN_BYTES)).sum::<u64>();
+        let bytes =
+            wanted.item.streams.iter().map(|stream| stream.size.unwrap_or(UNKNOWN_BYTES)).sum::<u64>();
         let mut state = self.lock();
         if state.open_streams + streams > GROUP_STREAMS_MAX || state.open_bytes + bytes > GROUP_BYTES {
             state = self.send(state);
@@ -95,7 +96,10 @@ impl FetchQueue {
         drop(self.send(self.lock()));
     }
 
-    fn send<'queue>(&'queue self, mut state: MutexGuard<'queue, QueueState>) -> MutexGuard<'queue, QueueState> {
+    fn send<'queue>(
+        &'queue self,
+        mut state: MutexGuard<'queue, QueueState>,
+    ) -> MutexGuard<'queue, QueueState> {
         if state.open.is_empty() {
             return state;
         }
@@ -161,7 +165,12 @@ impl Fetcher<'_> {
         Ok(())
     }
 
-    fn group(&self, store: &mut StreamStore<'_>, group: Vec<Wanted>, outcomes: &Sender<Outcome>) -> Result<()> {
+    fn group(
+        &self,
+        store: &mut StreamStore<'_>,
+        group: Vec<Wanted>,
+        outcomes: &Sender<Outcome>,
+    ) -> Result<()> {
         let bytes: u64 = group.iter().map(|wanted| expected_bytes(&wanted.item)).sum();
         let _share = self.budget.take((bytes as usize).max(64 << 10));
         let wants: Vec<Want> = group
@@ -179,9 +188,9 @@ impl Fetcher<'_> {
         for wanted in group {
             let mut streams = Ok(Vec::with_capacity(wanted.item.streams.len()));
             for info in &wanted.item.streams {
-                let body = fetched
-                    .next()
-                    .unwrap_or_else(|| Err(larder_sdk::Error::bug("a fetch answered fewer streams than were asked for")));
+                let body = fetched.next().unwrap_or_else(|| {
+                    Err(larder_sdk::Error::bug("a fetch answered fewer streams than were asked for"))
+                });
                 let stored = match body {
                     Ok(body) => self.store(store, info, body)?,
                     Err(error) => Err(error),
@@ -228,7 +237,12 @@ impl Fetcher<'_> {
         }
     }
 
-    fn all_failed(&self, group: &[Wanted], error: &larder_sdk::Error, outcomes: &Sender<Outcome>) -> Result<()> {
+    fn all_failed(
+        &self,
+        group: &[Wanted],
+        error: &larder_sdk::Error,
+        outcomes: &Sender<Outcome>,
+    ) -> Result<()> {
         for wanted in group {
             let mut same = larder_sdk::Error::new(error.kind(), error.message());
             if let Some(hint) = error.hint() {

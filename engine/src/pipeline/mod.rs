@@ -14,6 +14,9 @@ mod fetch;
 mod run;
 mod state;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use base::latest_of_set;
+pub(crate) use base::missing_run;
 pub use run::{ContainerSummary, RunOptions, RunSetup, RunSummary, run};

@@ -24,11 +24,13 @@ use crate::{
     error::{EngineError, Result},
     events::{ContainerState as Shown, Counts, Event, Events, Phase},
     hash::ObjectName,
+    index::BlobKind,
     plugin::SourceHandle,
     process::Interrupt,
     repository::{BlobReader, LocalState, Nodes, Repository, Saver, layout},
     snapshot::{
-        CheckpointRecord, ContainerOutcome, ContainerRecord, SessionRecord, SnapshotOutcome, SnapshotRecord, Totals,
+        CheckpointRecord, ContainerOutcome, ContainerRecord, SessionRecord, SnapshotOutcome, SnapshotRecord,
+        Totals,
     },
     tree::{self, Root},
 };
@@ -133,7 +135,9 @@ pub fn run(setup: &RunSetup, options: RunOptions) -> Result<RunSummary> {
     let discovery = setup.source.discover()?;
     for finding in &discovery.findings {
         if finding.level != FindingLevel::Good {
-            setup.events.event(Event::warning(&setup.set, format!("{}: {}", finding.subject, finding.message)));
+            setup
+                .events
+                .event(Event::warning(&setup.set, format!("{}: {}", finding.subject, finding.message)));
         }
     }
     setup.interrupt.check()?;
@@ -298,7 +302,8 @@ impl Run<'_> {
             clock: &*self.setup.clock,
             stop: &self.stop,
         };
-        let ended = ContainerRun { name: name.clone(), state: Arc::clone(&state) }.read(&shared, container)?;
+        let ended =
+            ContainerRun { name: name.clone(), state: Arc::clone(&state) }.read(&shared, container)?;
         let outcome = match ended {
             // Stays active, so that the last checkpoint has what was read.
             Ended::Stopped => return Ok(()),
@@ -350,7 +355,11 @@ impl Run<'_> {
             counts.deleted, old.items
         );
         self.setup.events.event(Event::Container { name: name_of(container), state: Shown::Failed(text) });
-        Ok(Some(ContainerRecord { outcome: ContainerOutcome::HeldBack(counts.deleted, old.items), deleted: 0, ..old }))
+        Ok(Some(ContainerRecord {
+            outcome: ContainerOutcome::HeldBack(counts.deleted, old.items),
+            deleted: 0,
+            ..old
+        }))
     }
 
     fn is_loss(&self, lost: u64, of: u64) -> bool {
@@ -375,7 +384,8 @@ impl Run<'_> {
             if self.saver.is_none() || self.stop.load(Ordering::Relaxed) {
                 continue;
             }
-            if elapsed() - checkpointed >= self.setup.checkpoint_every || self.fresh_bytes() > FRESH_BYTES_MAX {
+            if elapsed() - checkpointed >= self.setup.checkpoint_every || self.fresh_bytes() > FRESH_BYTES_MAX
+            {
                 self.checkpoint()?;
                 checkpointed = elapsed();
             }
@@ -389,7 +399,8 @@ impl Run<'_> {
     }
 
     fn fresh_bytes(&self) -> usize {
-        let states: Vec<_> = self.progress().active.values().map(|active| Arc::clone(&active.state)).collect();
+        let states: Vec<_> =
+            self.progress().active.values().map(|active| Arc::clone(&active.state)).collect();
         let fresh = |state: &Arc<Mutex<ContainerState>>| {
             // Whoever holds it works on it; next time will do.
             state.try_lock().map_or(0, |state| state.nodes().fresh_bytes())
@@ -420,7 +431,9 @@ impl Run<'_> {
             let active: Vec<_> = progress
                 .active
                 .iter()
-                .map(|(id, active)| (id.clone(), active.container.clone(), Arc::clone(&active.state), active.read))
+                .map(|(id, active)| {
+                    (id.clone(), active.container.clone(), Arc::clone(&active.state), active.read)
+                })
                 .collect();
             (progress.finished.clone(), active, progress.checkpoint)
         };
@@ -428,7 +441,8 @@ impl Run<'_> {
         for (id, container, state, read) in active {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             let root = state.checkpoint()?;
-            let record = container_record(&container, root, state.counts(), read, ContainerOutcome::Unfinished);
+            let record =
+                container_record(&container, root, state.counts(), read, ContainerOutcome::Unfinished);
             records.insert(id, record);
             flushing.push((Arc::clone(state.nodes()), state.nodes().flushing()));
         }
@@ -451,6 +465,7 @@ impl Run<'_> {
             base: self.base.snapshot.as_ref().map(|(name, _)| *name),
             taken: self.setup.clock.now(),
             root,
+            segments: self.segments(saver),
         };
         self.setup.repository.put_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name, &record)?;
         if let Some((old, ..)) = last {
@@ -459,6 +474,12 @@ impl Run<'_> {
         self.progress().checkpoint = Some((name, number, root));
         self.setup.events.event(Event::Checkpoint { number });
         Ok(())
+    }
+
+    /// The index segments of this run, also those it had written before it was interrupted.
+    fn segments(&self, saver: &Saver) -> Vec<(BlobKind, ObjectName)> {
+        let before = self.base.checkpoint.iter().flat_map(|(_, checkpoint)| checkpoint.segments.clone());
+        before.chain(saver.segments()).collect()
     }
 
     fn edit_containers(
@@ -480,7 +501,9 @@ impl Run<'_> {
     /// What lives short and is not needed any more. A refused delete is no error: prune finds it.
     fn remove_quietly(&self, folder: &str, name: ObjectName) {
         if let Err(error) = self.setup.repository.remove(folder, name) {
-            self.setup.events.event(Event::warning("larder", format!("`{folder}/{name}` could not be removed: {error}")));
+            self.setup
+                .events
+                .event(Event::warning("larder", format!("`{folder}/{name}` could not be removed: {error}")));
         }
     }
 
@@ -519,7 +542,9 @@ impl Run<'_> {
         let (dropped, lost_containers) = self.gone(&mut records)?;
         let deleted = records.values_mut().map(|record| std::mem::take(&mut record.deleted)).sum();
         let root = self.edit_containers(&records, &dropped)?;
-        let Some(saver) = &self.saver else { return Err(EngineError::failed("a dry run cannot be committed")) };
+        let Some(saver) = &self.saver else {
+            return Err(EngineError::failed("a dry run cannot be committed"));
+        };
         saver.flush()?;
         let complete = !lost_containers
             && records.values().all(|record| {
@@ -538,6 +563,7 @@ impl Run<'_> {
             root,
             outcome,
             totals,
+            segments: self.segments(saver),
         };
         let committed = self.setup.repository.put_record_once(
             layout::SNAPSHOTS,
@@ -546,10 +572,12 @@ impl Run<'_> {
             &snapshot,
         )?;
         if !committed {
-            return Err(EngineError::failed("this run's session was ended by a prune because it was not renewed for a day")
-                .with_hint("run the set again: it goes on from the last checkpoint"));
+            return Err(EngineError::failed(
+                "this run's session was ended by a prune because it was not renewed for a day",
+            )
+            .with_hint("run the set again: it goes on from the last checkpoint"));
         }
-        self.setup.local.saw_run(&self.setup.set, self.base.run)?;
+        self.setup.local.saw_run(&self.setup.set, self.base.run, self.session)?;
         for (name, checkpoint) in self.setup.repository.checkpoints()? {
             if checkpoint.set == self.setup.set {
                 self.remove_quietly(layout::CHECKPOINTS, name);

@@ -56,7 +56,12 @@ pub(super) enum Decision {
 }
 
 impl ContainerState {
-    pub(super) fn new(nodes: Arc<Nodes>, container: Container, root: Option<Root>, counts: StateCounts) -> Self {
+    pub(super) fn new(
+        nodes: Arc<Nodes>,
+        container: Container,
+        root: Option<Root>,
+        counts: StateCounts,
+    ) -> Self {
         Self {
             nodes,
             container,
@@ -148,7 +153,8 @@ impl ContainerState {
     /// Records that an item could not be read. Its last good state stays.
     pub(super) fn owe(&mut self, id: &ItemId, debt: OwedRecord) -> Result<()> {
         let key = catalog::owed_key(id);
-        let before: Option<OwedRecord> = self.get(&key)?.map(|value| self.nodes.unwrap(&value)).transpose()?;
+        let before: Option<OwedRecord> =
+            self.get(&key)?.map(|value| self.nodes.unwrap(&value)).transpose()?;
         self.counts.owed += u64::from(before.is_none());
         let debt = match before {
             Some(before) => OwedRecord { since: before.since, tries: before.tries.saturating_add(1), ..debt },
@@ -263,7 +269,10 @@ impl ContainerState {
             .iter()
             .filter(|(_, listing)| listing.base.is_some())
             .map(|(scope, listing)| {
-                (catalog::listing_key(scope), ListingRecord { base: listing.base, seen: listing.seen.clone() })
+                (
+                    catalog::listing_key(scope),
+                    ListingRecord { base: listing.base, seen: listing.seen.clone() },
+                )
             })
             .collect();
         for (key, record) in records {
@@ -294,7 +303,8 @@ impl ContainerState {
         let parent = if self.container.path_ids {
             Some(item.parent.clone())
         } else {
-            tree::get(&*self.nodes, base, &catalog::where_key(&item.id))?.map(|(_, parent)| ItemId::new(parent))
+            tree::get(&*self.nodes, base, &catalog::where_key(&item.id))?
+                .map(|(_, parent)| ItemId::new(parent))
         };
         let Some(parent) = parent else { return Ok(()) };
         if let Some((rank, _)) = tree::get(&*self.nodes, base, &catalog::child_key(&parent, &item.id))?
@@ -367,7 +377,8 @@ impl ContainerState {
     fn entries(&self, prefix: &[u8], from: &[u8], most: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let mut scan = tree::scan(&*self.nodes, self.root, prefix, from)?;
         let mut stored = scan.next_entry()?;
-        let mut pending = self.pending.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)).peekable();
+        let mut pending =
+            self.pending.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)).peekable();
         let mut entries = Vec::new();
         while entries.len() < most {
             match (&stored, pending.peek()) {
@@ -399,4 +410,3 @@ impl ContainerState {
 pub(super) fn debt(parent: ItemId, name: Name, scope: ScopeId, reason: String, now: Time) -> OwedRecord {
     OwedRecord { parent, name, scope, reason, since: now, tries: 1 }
 }
-

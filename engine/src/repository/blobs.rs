@@ -45,7 +45,11 @@ impl BlobReader {
         })?;
         let blob = self.read_at(&location)?;
         if self.repository.keys().blob_id(&Digest::of(&blob)) != *id {
-            return Err(damaged(location.kind, location.pack, &format!("what lies where blob {id} should be is another blob")));
+            return Err(damaged(
+                location.kind,
+                location.pack,
+                &format!("what lies where blob {id} should be is another blob"),
+            ));
         }
         Ok(blob)
     }
@@ -68,7 +72,8 @@ impl BlobReader {
         let range = u64::from(place.offset)..u64::from(place.offset) + u64::from(place.sealed_bytes);
         let reader = self.pack(kind, pack)?;
         let key = layout::pack_key(kind, pack)?;
-        let bytes = self.repository.store().get_range(&key, range).map_err(|error| unreadable(&key, error))?;
+        let bytes =
+            self.repository.store().get_range(&key, range).map_err(|error| unreadable(&key, error))?;
         let mut sealed = Vec::from(bytes);
         let frame = reader
             .frame(place.number, &mut sealed)
@@ -84,8 +89,11 @@ impl BlobReader {
             return Ok(Arc::clone(reader));
         }
         let key = layout::pack_key(kind, pack)?;
-        let header =
-            self.repository.store().get_range(&key, 0..PACK_HEADER_BYTES).map_err(|error| unreadable(&key, error))?;
+        let header = self
+            .repository
+            .store()
+            .get_range(&key, 0..PACK_HEADER_BYTES)
+            .map_err(|error| unreadable(&key, error))?;
         let reader = LargeReader::open(
             self.repository.keys(),
             self.repository.id(),
@@ -113,7 +121,9 @@ const PACKS_MAX: usize = 16 << 10;
 
 fn unreadable(key: &larder_sdk::ObjectKey, error: larder_sdk::Error) -> EngineError {
     match error.kind() {
-        ErrorKind::NotFound => EngineError::damaged(format!("`{key}` is missing from the store")).with_source(error),
+        ErrorKind::NotFound => {
+            EngineError::damaged(format!("`{key}` is missing from the store")).with_source(error)
+        }
         ErrorKind::CorruptItem => EngineError::damaged(format!("`{key}` is cut short")).with_source(error),
         _ => EngineError::store(error).context(format_args!("`{key}`")),
     }

@@ -25,7 +25,12 @@ pub struct CreateOptions {
 }
 
 /// Makes a repository in an empty store. An existing one is never touched.
-pub fn create(store: &Arc<dyn Store>, password: &Secret, now: Time, options: CreateOptions) -> Result<ConfigRecord> {
+pub fn create(
+    store: &Arc<dyn Store>,
+    password: &Secret,
+    now: Time,
+    options: CreateOptions,
+) -> Result<ConfigRecord> {
     refuse_existing(&**store)?;
     let (put_if_absent, list_after_put) = probe(&**store)?;
     let keys = Keys::generate()?;
@@ -58,12 +63,18 @@ fn refuse_existing(store: &dyn Store) -> Result<()> {
                     .with_hint("use it, or choose another URL; `init` never overwrites"));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(EngineError::store(error).context(format_args!("looking at {location}"))),
+            Err(error) => {
+                return Err(EngineError::store(error).context(format_args!("looking at {location}")));
+            }
         }
     }
     if !store.list_all(layout::KEYS).map_err(EngineError::store)?.is_empty() {
-        return Err(EngineError::failed(format!("{location} holds key slots of a repository without a config"))
-            .with_hint("an `init` was cut off there: remove `keys/` if nothing else is in the store, then try again"));
+        return Err(EngineError::failed(format!(
+            "{location} holds key slots of a repository without a config"
+        ))
+        .with_hint(
+            "an `init` was cut off there: remove `keys/` if nothing else is in the store, then try again",
+        ));
     }
     Ok(())
 }
@@ -78,7 +89,8 @@ fn probe(store: &dyn Store) -> Result<(bool, bool)> {
         store.put_if_absent(&key, Bytes::from_static(b"second")),
         Err(error) if error.kind() == ErrorKind::AlreadyExists
     );
-    let listed = store.list_all("live/probe").map_err(EngineError::store)?.iter().any(|(listed, _)| *listed == key);
+    let listed =
+        store.list_all("live/probe").map_err(EngineError::store)?.iter().any(|(listed, _)| *listed == key);
     let range = store.get_range(&key, 7..12).map_err(EngineError::store)?;
     let unchanged = store.get(&key).map_err(EngineError::store)? == first;
     store.delete(&key).map_err(EngineError::store)?;

@@ -2,11 +2,7 @@
 
 use larder_sdk::{ObjectKey, Result};
 
-use crate::{
-    crypto::ObjectKind,
-    hash::ObjectName,
-    index::BlobKind,
-};
+use crate::{crypto::ObjectKind, hash::ObjectName, index::BlobKind};
 
 /// The folder of key slots.
 pub const KEYS: &str = "keys";

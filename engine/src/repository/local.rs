@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     error::{EngineError, EngineErrorKind, Result},
-    hash::RepositoryId,
+    hash::{ObjectName, RepositoryId},
 };
 
 /// A folder of this machine's knowledge of one repository. Losing it loses no backup, only the memory of what was seen.
@@ -37,46 +37,68 @@ impl LocalState {
             .map_err(|error| failed("opening", &path, error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                Err(EngineError::new(EngineErrorKind::Busy, format!("set `{set}` is being run by another process"))
-                    .with_hint("wait until it ends; other sets can run meanwhile"))
-            }
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(EngineError::new(
+                EngineErrorKind::Busy,
+                format!("set `{set}` is being run by another process"),
+            )
+            .with_hint("wait until it ends; other sets can run meanwhile")),
             Err(error) => Err(failed("locking", &path, error.into())),
         }
     }
 
-    /// The highest run number of a set that this machine has seen.
-    pub fn highest_run(&self, set: &str) -> Result<u64> {
+    /// The highest run number of a set that this machine has seen, and that run's snapshot.
+    pub fn highest_run(&self, set: &str) -> Result<Option<(u64, ObjectName)>> {
         let path = self.run_path(set);
         match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map_err(|_| {
+            Ok(text) => parse(&text).map(Some).ok_or_else(|| {
                 EngineError::failed(format!("`{}` holds no run number", path.display()))
                     .with_hint("remove the file: it is this machine's memory only")
             }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("reading", &path, error)),
         }
     }
 
     /// Remembers a run number, if it is higher.
-    pub fn saw_run(&self, set: &str, run: u64) -> Result<()> {
-        if run <= self.highest_run(set)? {
+    pub fn saw_run(&self, set: &str, run: u64, snapshot: ObjectName) -> Result<()> {
+        if self.highest_run(set)?.is_some_and(|(highest, _)| run <= highest) {
             return Ok(());
         }
         let path = self.run_path(set);
         let fresh = path.with_extension("new");
         File::create(&fresh)
             .and_then(|mut file| {
-                file.write_all(run.to_string().as_bytes())?;
+                file.write_all(format!("{run} {snapshot}\n").as_bytes())?;
                 file.sync_all()
             })
             .and_then(|()| fs::rename(&fresh, &path))
             .map_err(|error| failed("writing", &path, error))
     }
 
+    /// The sets of which runs were seen. A set whose name is no plain file name is not among them.
+    pub fn sets(&self) -> Result<Vec<String>> {
+        let entries = fs::read_dir(&self.folder).map_err(|error| failed("reading", &self.folder, error))?;
+        let mut sets = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(|error| failed("reading", &self.folder, error))?.file_name();
+            if let Some(set) = name.to_str().and_then(|name| name.strip_suffix(".run"))
+                && safe(set) == set
+            {
+                sets.push(set.to_owned());
+            }
+        }
+        Ok(sets)
+    }
+
     fn run_path(&self, set: &str) -> PathBuf {
         self.folder.join(format!("{}.run", safe(set)))
     }
+}
+
+/// A run number and a snapshot's id.
+fn parse(text: &str) -> Option<(u64, ObjectName)> {
+    let (run, snapshot) = text.trim().split_once(' ')?;
+    Some((run.parse().ok()?, ObjectName::parse(snapshot)?))
 }
 
 /// A set's name as a file name: what is not plain is written as its digest.

@@ -110,7 +110,11 @@ impl Nodes {
                     None => codec::decode(&self.reader.read(&id)?)?,
                 }
             }
-            _ => return Err(Error::new(ErrorKind::CorruptItem, "a tree's value is neither record nor blob").into()),
+            _ => {
+                return Err(
+                    Error::new(ErrorKind::CorruptItem, "a tree's value is neither record nor blob").into()
+                );
+            }
         })
     }
 

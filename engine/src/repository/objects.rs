@@ -82,7 +82,9 @@ impl Repository {
             layout::config_keys().is_ok_and(|keys| keys.iter().any(|key| store.head(key).is_ok()));
         if config_there {
             EngineError::damaged(format!("the repository at {location} has lost all its key slots"))
-                .with_hint("bring `keys/` back from a copy of the store; without a key slot nothing can be read")
+                .with_hint(
+                    "bring `keys/` back from a copy of the store; without a key slot nothing can be read",
+                )
         } else {
             EngineError::new(EngineErrorKind::NoRepository, format!("there is no repository at {location}"))
                 .with_hint("make one with `larder init`")
@@ -136,9 +138,13 @@ impl Repository {
                 .context(format_args!("index segment `{key}`"))
                 .with_hint("run `larder check` to see what is damaged")
         };
-        let reader = LargeReader::open(&self.keys, self.id(), layout::index_kind(kind), name, &bytes).map_err(damaged)?;
+        let reader = LargeReader::open(&self.keys, self.id(), layout::index_kind(kind), name, &bytes)
+            .map_err(damaged)?;
         let Tail::Directory(directory, _) = reader.tail(&bytes, bytes.len() as u64).map_err(damaged)? else {
-            return Err(EngineError::damaged(format!("index segment `{key}` of {} bytes is cut short", info.size)));
+            return Err(EngineError::damaged(format!(
+                "index segment `{key}` of {} bytes is cut short",
+                info.size
+            )));
         };
         let directory: SegmentDirectory = codec::decode(&directory).map_err(damaged)?;
         let mut count = 0;
@@ -157,7 +163,13 @@ impl Repository {
     }
 
     /// Writes a small object under a name.
-    pub fn put_record<R: Record>(&self, folder: &str, kind: ObjectKind, name: ObjectName, record: &R) -> Result<()> {
+    pub fn put_record<R: Record>(
+        &self,
+        folder: &str,
+        kind: ObjectKind,
+        name: ObjectName,
+        record: &R,
+    ) -> Result<()> {
         let bytes = seal_small(&self.keys, self.id(), kind, name, record)?;
         self.store.put(&layout::in_folder(folder, name)?, Bytes::from(bytes)).map_err(EngineError::store)
     }
@@ -184,7 +196,10 @@ impl Repository {
     /// Reads a small object.
     pub fn get_record<R: Record>(&self, folder: &str, kind: ObjectKind, name: ObjectName) -> Result<R> {
         let key = layout::in_folder(folder, name)?;
-        let bytes = self.store.get(&key).map_err(|error| EngineError::store(error).context(format_args!("`{key}`")))?;
+        let bytes = self
+            .store
+            .get(&key)
+            .map_err(|error| EngineError::store(error).context(format_args!("`{key}`")))?;
         open_small(&self.keys, self.id(), kind, name, &bytes)
             .map_err(|error| EngineError::from(error).context(format_args!("`{key}`")))
     }
@@ -214,7 +229,9 @@ impl Repository {
         let names = self.names(layout::CHECKPOINTS)?;
         Ok(names
             .into_iter()
-            .filter_map(|name| Some((name, self.get_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name).ok()?)))
+            .filter_map(|name| {
+                Some((name, self.get_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name).ok()?))
+            })
             .collect())
     }
 }
@@ -251,7 +268,8 @@ fn unlock(store: &dyn Store, slots: &[(ObjectKey, ObjectInfo)], password: &Secre
 
 fn read_slot(store: &dyn Store, key: &ObjectKey, password: &Secret, id: ObjectName) -> Result<Option<Keys>> {
     let bytes = store.get(key).map_err(EngineError::store)?;
-    let damaged = |error: larder_sdk::Error| EngineError::from(error).context(format_args!("key slot `{key}`"));
+    let damaged =
+        |error: larder_sdk::Error| EngineError::from(error).context(format_args!("key slot `{key}`"));
     let slot: KeySlot = codec::decode(&bytes).map_err(damaged)?;
     slot.unwrap(password, id).map_err(damaged)
 }

@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
 };
 
@@ -51,7 +51,8 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     packs: [Mutex<Option<OpenPack>>; 2],
-    slots: Mutex<Vec<(BlobKind, Weak<Mutex<FrameBuilder>>)>>,
+    /// Every slot with blobs in it, also when nobody adds to it any more.
+    slots: Mutex<Vec<FrameSlot>>,
 }
 
 #[derive(Default)]
@@ -68,6 +69,7 @@ struct State {
     closing: bool,
     failed: Option<Failure>,
     stored_bytes: u64,
+    segments: Vec<(BlobKind, ObjectName)>,
 }
 
 /// What stopped the run, in words that can be told more than once.
@@ -108,16 +110,19 @@ impl Saver {
             slots: Mutex::default(),
         });
         let mut threads = Vec::new();
-        for (name, count, work) in
-            [("encode", ENCODERS, Shared::encode as fn(&Shared) -> Result<()>), ("upload", UPLOADERS, Shared::upload)]
-        {
+        for (name, count, work) in [
+            ("encode", ENCODERS, Shared::encode as fn(&Shared) -> Result<()>),
+            ("upload", UPLOADERS, Shared::upload),
+        ] {
             for _ in 0..count {
                 let shared = Arc::clone(&shared);
                 let thread = std::thread::Builder::new()
                     .name(name.to_owned())
                     .spawn(move || {
                         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&shared)))
-                            .unwrap_or_else(|_| Err(EngineError::failed("a thread that writes blobs panicked")));
+                            .unwrap_or_else(|_| {
+                                Err(EngineError::failed("a thread that writes blobs panicked"))
+                            });
                         if let Err(error) = done {
                             shared.fail(error);
                         }
@@ -131,11 +136,9 @@ impl Saver {
 
     /// A place for one thread to gather blobs.
     pub fn slot(&self, kind: BlobKind) -> FrameSlot {
-        let builder = Arc::new(Mutex::default());
-        let mut slots = lock(&self.shared.slots);
-        slots.retain(|(_, slot)| slot.strong_count() > 0);
-        slots.push((kind, Arc::downgrade(&builder)));
-        FrameSlot { kind, builder }
+        let slot = FrameSlot { kind, builder: Arc::new(Mutex::default()) };
+        lock(&self.shared.slots).push(slot.clone());
+        slot
     }
 
     /// Adds a blob unless it is stored or on its way. Blocks while the queues are full.
@@ -163,6 +166,11 @@ impl Saver {
         self.shared.lock_state().flushing = false;
         self.shared.changed.notify_all();
         flushed
+    }
+
+    /// The index segments written so far.
+    pub fn segments(&self) -> Vec<(BlobKind, ObjectName)> {
+        self.shared.lock_state().segments.clone()
     }
 
     /// Bytes sent to the store so far.
@@ -239,7 +247,11 @@ impl Shared {
         let pack = match &mut *open {
             Some(pack) => pack,
             none => none.insert(OpenPack {
-                writer: LargeWriter::create(self.repository.keys(), self.repository.id(), layout::pack_kind(kind))?,
+                writer: LargeWriter::create(
+                    self.repository.keys(),
+                    self.repository.id(),
+                    layout::pack_kind(kind),
+                )?,
                 directory: PackDirectory::default(),
                 entries: Vec::new(),
             }),
@@ -250,7 +262,13 @@ impl Shared {
         let mut offset = 0;
         for blob in &frame.blobs {
             let name = pack.writer.name();
-            pack.entries.push(IndexEntry { id: blob.id, pack: name, frame: place, offset, bytes: blob.bytes });
+            pack.entries.push(IndexEntry {
+                id: blob.id,
+                pack: name,
+                frame: place,
+                offset,
+                bytes: blob.bytes,
+            });
             offset += blob.bytes;
         }
         if pack.writer.len() < PACK_BYTES { Ok(None) } else { finish(kind, open.take()) }
@@ -287,10 +305,16 @@ impl Shared {
     }
 
     fn flush(&self) -> Result<()> {
-        let slots: Vec<_> = lock(&self.slots).iter().filter_map(|(kind, slot)| Some((*kind, slot.upgrade()?))).collect();
-        for (kind, slot) in slots {
+        let slots = {
+            let mut slots = lock(&self.slots);
+            let all = slots.clone();
+            // Those that only this list knows are emptied now and not filled again.
+            slots.retain(|slot| Arc::strong_count(&slot.builder) > 2);
+            all
+        };
+        for FrameSlot { kind, builder } in slots {
             let frame = {
-                let mut builder = lock(&slot);
+                let mut builder = lock(&builder);
                 let frame = builder.take();
                 self.lock_state().frames_in_hand += usize::from(frame.is_some());
                 frame
@@ -317,13 +341,19 @@ impl Shared {
     }
 
     fn write_segment(&self, kind: BlobKind, mut entries: Vec<IndexEntry>) -> Result<()> {
-        let (name, bytes) =
-            encode_segment(self.repository.keys(), self.repository.id(), layout::index_kind(kind), &mut entries)?;
+        let (name, bytes) = encode_segment(
+            self.repository.keys(),
+            self.repository.id(),
+            layout::index_kind(kind),
+            &mut entries,
+        )?;
         let length = bytes.len() as u64;
         let key = layout::in_folder(layout::index_folder(kind), name)?;
         self.repository.store().put(&key, bytes).map_err(EngineError::store)?;
         self.repository.index().insert(kind, &entries);
-        self.lock_state().stored_bytes += length;
+        let mut state = self.lock_state();
+        state.stored_bytes += length;
+        state.segments.push((kind, name));
         Ok(())
     }
 }

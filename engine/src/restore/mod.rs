@@ -1,5 +1,6 @@
 //! From a snapshot back to files.
 
+pub mod directory;
 mod plan;
 mod run;
 

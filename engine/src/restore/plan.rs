@@ -83,10 +83,12 @@ fn globs(patterns: &[String]) -> Result<GlobSet> {
     for pattern in patterns {
         let anchored = pattern.trim_start_matches('/');
         let whole = if pattern.contains('/') { anchored.to_owned() } else { format!("**/{anchored}") };
-        let glob = GlobBuilder::new(&whole).literal_separator(true).build().map_err(|error| {
-            EngineError::usage(format!("`{pattern}` is no glob")).with_source(error)
-        })?;
+        let glob = GlobBuilder::new(&whole)
+            .literal_separator(true)
+            .build()
+            .map_err(|error| EngineError::usage(format!("`{pattern}` is no glob")).with_source(error))?;
         set.add(glob);
     }
-    set.build().map_err(|error| EngineError::usage("these globs are too many or too large").with_source(error))
+    set.build()
+        .map_err(|error| EngineError::usage("these globs are too many or too large").with_source(error))
 }

@@ -3,5 +3,6 @@
 mod record;
 
 pub use record::{
-    CheckpointRecord, ContainerOutcome, ContainerRecord, SessionRecord, SnapshotOutcome, SnapshotRecord, Totals,
+    CheckpointRecord, ContainerOutcome, ContainerRecord, SessionRecord, SnapshotOutcome, SnapshotRecord,
+    Totals,
 };

@@ -3,7 +3,7 @@
 use larder_sdk::{Container, Time, codec::Record};
 use serde::{Deserialize, Serialize};
 
-use crate::{hash::ObjectName, tree::Root};
+use crate::{hash::ObjectName, index::BlobKind, tree::Root};
 
 /// One set's state at one time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct SnapshotRecord {
     pub outcome: SnapshotOutcome,
     /// What is in it.
     pub totals: Totals,
+    /// The index segments that the run wrote, so that a missing one is noticed and named.
+    pub segments: Vec<(BlobKind, ObjectName)>,
 }
 
 impl Record for SnapshotRecord {
@@ -119,6 +121,8 @@ pub struct CheckpointRecord {
     pub taken: Time,
     /// The tree of containers so far.
     pub root: Option<Root>,
+    /// The index segments written so far.
+    pub segments: Vec<(BlobKind, ObjectName)>,
 }
 
 impl Record for CheckpointRecord {

@@ -24,3 +24,6 @@ pub trait Store: Send + Sync {
     /// Removes an object; a missing one is no error.
     fn delete(&self, key: &ObjectKey) -> Result<()>;
 }
+
+#[cfg(test)]
+pub(crate) mod memory;

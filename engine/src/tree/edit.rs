@@ -47,7 +47,10 @@ impl Builder<'_> {
     fn rebuild(&mut self, level: u8, id: BlobId, entries: u64, edits: &[Edit], last: bool) -> Result<()> {
         let node = self.nodes.load(&id)?;
         if node.level() != level {
-            return Err(Error::new(ErrorKind::CorruptItem, "a tree node has another level than its parent says"));
+            return Err(Error::new(
+                ErrorKind::CorruptItem,
+                "a tree node has another level than its parent says",
+            ));
         }
         let children = match &*node {
             Node::Leaf(old) => return self.merge_leaf(old, edits),
@@ -99,7 +102,11 @@ impl Builder<'_> {
 
     fn push_entry(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         if key.len() > KEY_BYTES_MAX || value.len() > VALUE_BYTES_MAX {
-            return Err(Error::bug(format!("a tree entry of {} + {} bytes is too large", key.len(), value.len())));
+            return Err(Error::bug(format!(
+                "a tree entry of {} + {} bytes is too large",
+                key.len(),
+                value.len()
+            )));
         }
         self.leaf.bytes += key.len() + value.len() + 6;
         let ends = self.ends(0, &key, self.leaf.entries.len() + 1, self.leaf.bytes);
@@ -140,7 +147,8 @@ impl Builder<'_> {
         } else {
             let open = std::mem::take(&mut self.inner[usize::from(level) - 1]);
             let Some((last_key, _)) = open.children.last() else { return Ok(()) };
-            let (last_key, count) = (last_key.clone(), open.children.iter().map(|(_, child)| child.entries).sum());
+            let (last_key, count) =
+                (last_key.clone(), open.children.iter().map(|(_, child)| child.entries).sum());
             (Node::Inner(level, open.children), last_key, count)
         };
         let id = self.nodes.save(&node)?;
@@ -157,7 +165,9 @@ impl Builder<'_> {
             match (&open.children[..], is_top) {
                 // The only node of the level below: that is the root.
                 ([(_, child)], true) => {
-                    return self.shrink(Root { id: child.id, level: level - 1, entries: child.entries }).map(Some);
+                    return self
+                        .shrink(Root { id: child.id, level: level - 1, entries: child.entries })
+                        .map(Some);
                 }
                 _ => self.close(level)?,
             }
@@ -170,7 +180,8 @@ impl Builder<'_> {
         while root.level > 0 {
             match &*self.nodes.load(&root.id)? {
                 Node::Inner(_, children) if children.len() == 1 => {
-                    root = Root { id: children[0].1.id, level: root.level - 1, entries: children[0].1.entries };
+                    root =
+                        Root { id: children[0].1.id, level: root.level - 1, entries: children[0].1.entries };
                 }
                 _ => break,
             }

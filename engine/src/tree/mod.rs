@@ -7,7 +7,7 @@ mod read;
 
 pub use edit::edit;
 pub use node::{Child, KEY_BYTES_MAX, Node, VALUE_BYTES_MAX};
-pub use read::{Scan, get, scan};
+pub use read::{Scan, get, scan, scan_around};
 
 use std::sync::Arc;
 

@@ -26,7 +26,10 @@ pub fn get(nodes: &dyn NodeStore, root: Root, key: &[u8]) -> Result<Option<(u64,
             }
         };
         if next.level() + 1 != node.level() {
-            return Err(Error::new(ErrorKind::CorruptItem, "a tree node has another level than its parent says"));
+            return Err(Error::new(
+                ErrorKind::CorruptItem,
+                "a tree node has another level than its parent says",
+            ));
         }
         node = next;
     }
@@ -39,6 +42,8 @@ pub struct Scan<'store> {
     path: Vec<(Arc<Node>, usize)>,
     rank: u64,
     prefix: Vec<u8>,
+    /// Nodes that could not be read are passed over and told here, if that is wanted.
+    broken: Option<Vec<Error>>,
 }
 
 /// Scans the keys that begin with `prefix`, from `from` on (which may be the prefix itself).
@@ -48,33 +53,62 @@ pub fn scan<'store>(
     prefix: &[u8],
     from: &[u8],
 ) -> Result<Scan<'store>> {
-    let mut scan = Scan { nodes, path: Vec::new(), rank: 0, prefix: prefix.to_vec() };
-    let Some(root) = root else { return Ok(scan) };
-    let mut node = nodes.load(&root.id)?;
-    loop {
-        let place = match &*node {
-            Node::Leaf(entries) => entries.partition_point(|(key, _)| key.as_slice() < from),
-            Node::Inner(_, children) => children.partition_point(|(last, _)| last.as_slice() < from),
-        };
-        let next = match &*node {
-            Node::Leaf(_) => {
-                scan.rank += place as u64;
-                None
-            }
-            Node::Inner(_, children) => {
-                scan.rank += children[..place].iter().map(|(_, child)| child.entries).sum::<u64>();
-                children.get(place).map(|(_, child)| child.id)
-            }
-        };
-        scan.path.push((node, place));
-        match next {
-            Some(id) => node = scan.load_below(&id)?,
-            None => return Ok(scan),
-        }
-    }
+    Scan::begin(nodes, root, prefix, from, None)
 }
 
-impl Scan<'_> {
+/// Like [`scan`], but goes on behind nodes that do not read; [`Scan::broken`] tells which. Ranks are then meaningless.
+pub fn scan_around<'store>(
+    nodes: &'store dyn NodeStore,
+    root: Option<Root>,
+    prefix: &[u8],
+    from: &[u8],
+) -> Result<Scan<'store>> {
+    Scan::begin(nodes, root, prefix, from, Some(Vec::new()))
+}
+
+impl<'store> Scan<'store> {
+    fn begin(
+        nodes: &'store dyn NodeStore,
+        root: Option<Root>,
+        prefix: &[u8],
+        from: &[u8],
+        broken: Option<Vec<Error>>,
+    ) -> Result<Self> {
+        let mut scan = Scan { nodes, path: Vec::new(), rank: 0, prefix: prefix.to_vec(), broken };
+        let Some(root) = root else { return Ok(scan) };
+        let Some(mut node) = scan.load(&root.id)? else { return Ok(scan) };
+        loop {
+            let place = match &*node {
+                Node::Leaf(entries) => entries.partition_point(|(key, _)| key.as_slice() < from),
+                Node::Inner(_, children) => children.partition_point(|(last, _)| last.as_slice() < from),
+            };
+            let next = match &*node {
+                Node::Leaf(_) => {
+                    scan.rank += place as u64;
+                    None
+                }
+                Node::Inner(_, children) => {
+                    scan.rank += children[..place].iter().map(|(_, child)| child.entries).sum::<u64>();
+                    children.get(place).map(|(_, child)| child.id)
+                }
+            };
+            scan.path.push((node, place));
+            match next {
+                // A node that does not read is passed over: the scan goes on with what follows it.
+                Some(id) => match scan.load(&id)? {
+                    Some(below) => node = below,
+                    None => return Ok(scan),
+                },
+                None => return Ok(scan),
+            }
+        }
+    }
+
+    /// What could not be read so far.
+    pub fn broken(&mut self) -> Vec<Error> {
+        self.broken.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// The next entry: rank, key, value.
     #[expect(clippy::type_complexity, reason = "three plain parts, named in the line above")]
     pub fn next_entry(&mut self) -> Result<Option<(u64, Vec<u8>, Vec<u8>)>> {
@@ -97,9 +131,10 @@ impl Scan<'_> {
                     *place += 1;
                     if let Some((_, child)) = children.get(*place) {
                         let id = child.id;
-                        let below = self.load_below(&id)?;
-                        self.path.push((below, 0));
-                        self.descend()?;
+                        if let Some(below) = self.load(&id)? {
+                            self.path.push((below, 0));
+                            self.descend()?;
+                        }
                         continue;
                     }
                 }
@@ -113,19 +148,27 @@ impl Scan<'_> {
         while let Some((node, 0)) = self.path.last() {
             let Node::Inner(_, children) = &**node else { return Ok(()) };
             let id = children[0].1.id;
-            let below = self.load_below(&id)?;
+            let Some(below) = self.load(&id)? else { return Ok(()) };
             self.path.push((below, 0));
         }
         Ok(())
     }
 
-    fn load_below(&self, id: &crate::hash::BlobId) -> Result<Arc<Node>> {
-        let node = self.nodes.load(id)?;
-        match self.path.last() {
+    /// Loads a node below the last one of the path; `None` if it does not read and that is to be passed over.
+    fn load(&mut self, id: &crate::hash::BlobId) -> Result<Option<Arc<Node>>> {
+        let loaded = self.nodes.load(id).and_then(|node| match self.path.last() {
             Some((parent, _)) if node.level() + 1 != parent.level() => {
                 Err(Error::new(ErrorKind::CorruptItem, "a tree node has another level than its parent says"))
             }
             _ => Ok(node),
+        });
+        match (loaded, &mut self.broken) {
+            (Ok(node), _) => Ok(Some(node)),
+            (Err(error), Some(broken)) if error.kind() == ErrorKind::CorruptItem => {
+                broken.push(error);
+                Ok(None)
+            }
+            (Err(error), _) => Err(error),
         }
     }
 }

@@ -57,8 +57,12 @@ fn the_same_entries_make_the_same_nodes_whatever_the_order() {
     assert!(whole.level >= 2 && whole.entries == 20_000);
     let mut root = None;
     for part in 0..7_u32 {
-        let edits: Vec<Edit> =
-            map.iter().enumerate().filter(|(n, _)| *n as u32 % 7 == part).map(|(_, (k, v))| (k.clone(), Some(v.clone()))).collect();
+        let edits: Vec<Edit> = map
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| *n as u32 % 7 == part)
+            .map(|(_, (k, v))| (k.clone(), Some(v.clone())))
+            .collect();
         root = edit(&nodes, root, &edits).unwrap();
     }
     assert_eq!(root, Some(whole));
