@@ -7,7 +7,7 @@ use larder_sdk::{Finding, FindingLevel};
 
 use crate::{
     auth::{Realm, federated, no_tenant},
-    options::{Hosts, Service, SharePointOptions, Versions},
+    options::{ExchangeOptions, Hosts, Service, SharePointOptions, Versions},
     pool::Pool,
     sharepoint,
 };
@@ -34,20 +34,42 @@ pub(crate) async fn sharepoint(pool: &Arc<Pool>, hosts: &Hosts, options: &ShareP
     let accounts = pool.accounts(Service::SharePoint);
     let checks = accounts.into_iter().map(|account| sharepoint::check(pool, hosts, account));
     let mut findings = join_all(checks).await;
-    let unbuilt = |code: &str, message: &str, hint: &str| Finding {
-        level: FindingLevel::Warning,
-        subject: Service::SharePoint.as_str().to_owned(),
-        code: code.to_owned(),
-        message: message.to_owned(),
-        hint: Some(hint.to_owned()),
-    };
     if options.versions != Versions::Latest {
         let message = "older versions of files are not read yet: each run keeps the current one";
-        findings.push(unbuilt("versions-not-read", message, "write versions = \"latest\" to silence this"));
+        findings.push(unbuilt(
+            Service::SharePoint,
+            "versions-not-read",
+            message,
+            "write versions = \"latest\" to silence this",
+        ));
     }
     if options.permissions {
         let message = "permissions are not read yet";
-        findings.push(unbuilt("permissions-not-read", message, "write permissions = false to silence this"));
+        findings.push(unbuilt(
+            Service::SharePoint,
+            "permissions-not-read",
+            message,
+            "write permissions = false to silence this",
+        ));
     }
     findings
+}
+
+/// What of Exchange's options has no effect yet.
+pub(crate) fn exchange(options: &ExchangeOptions) -> Vec<Finding> {
+    let message = "public folders are not read yet";
+    let hint = "write public_folders = false to silence this";
+    let finding =
+        options.public_folders.then(|| unbuilt(Service::Exchange, "public-folders-not-read", message, hint));
+    finding.into_iter().collect()
+}
+
+fn unbuilt(service: Service, code: &str, message: &str, hint: &str) -> Finding {
+    Finding {
+        level: FindingLevel::Warning,
+        subject: service.as_str().to_owned(),
+        code: code.to_owned(),
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+    }
 }

@@ -115,10 +115,9 @@ impl SignIn {
         {
             return Ok(Arc::clone(session));
         }
-        if let Some((at, refusal)) = &state.failure {
-            if now.saturating_duration_since(*at) < FAILURE_SHARED {
-                return Err(refusal.clone());
-            }
+        let fresh = |at: &Instant| now.saturating_duration_since(*at) < FAILURE_SHARED;
+        if let Some((_, refusal)) = state.failure.as_ref().filter(|(at, _)| fresh(at)) {
+            return Err(refusal.clone());
         }
         match self.cookies(url).await {
             Ok(session) => {
@@ -164,13 +163,13 @@ impl SignIn {
         let token = issuer.token(&origin, None).await?;
         let mut lifetime = token.lifetime;
         let mut tried = cookies::fed_auth(&self.http, &origin, &token.text).await?;
-        if tried.cookies.is_none() {
-            if let Some(offer) = cookies::idcrl_offer(&self.http, &origin).await? {
-                let token = issuer.token(&offer.applies_to, Some(&offer.policy)).await?;
-                lifetime = token.lifetime;
-                let second = cookies::idcrl(&self.http, &offer, &token.text).await?;
-                tried = cookies::Tried { blocked: tried.blocked || second.blocked, ..second };
-            }
+        if tried.cookies.is_none()
+            && let Some(offer) = cookies::idcrl_offer(&self.http, &origin).await?
+        {
+            let token = issuer.token(&offer.applies_to, Some(&offer.policy)).await?;
+            lifetime = token.lifetime;
+            let second = cookies::idcrl(&self.http, &offer, &token.text).await?;
+            tried = cookies::Tried { blocked: tried.blocked || second.blocked, ..second };
         }
         let Some(cookies) = tried.cookies else {
             return Err(Refusal::Host(refusal::no_cookies(tried.blocked)));

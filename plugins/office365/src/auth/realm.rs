@@ -39,17 +39,12 @@ pub(super) async fn realm(http: &Http, login: &Url, user: &str) -> Result<Realm,
 
 /// Reads either form of the answer.
 fn parse(answer: &str) -> Option<Realm> {
-    let told = match serde_json::from_str::<Told>(answer) {
-        Ok(told) => told,
-        Err(_) => {
-            let texts = xml::texts(answer)?;
-            let text =
-                |name: &str| texts.iter().find(|(local, _)| local == name).map(|(_, text)| text.clone());
-            Told {
-                name_space: text("NameSpaceType"),
-                auth_url: text("STSAuthURL").or_else(|| text("AuthURL")),
-            }
-        }
+    let told = if let Ok(told) = serde_json::from_str::<Told>(answer) {
+        told
+    } else {
+        let texts = xml::texts(answer)?;
+        let text = |name: &str| texts.iter().find(|(local, _)| local == name).map(|(_, text)| text.clone());
+        Told { name_space: text("NameSpaceType"), auth_url: text("STSAuthURL").or_else(|| text("AuthURL")) }
     };
     match told.name_space?.as_str() {
         "Managed" => Some(Realm::Managed),

@@ -10,7 +10,7 @@ use super::{Cloud, Options};
 pub(crate) struct Hosts {
     pub(crate) login: Url,
     pub(crate) sharepoint: Url,
-    /// The host of personal (`OneDrive`) sites.
+    /// The host of personal (OneDrive) sites.
     pub(crate) my: Url,
     pub(crate) admin: Url,
     /// The full address of Exchange Web Services.

@@ -104,7 +104,7 @@ impl<'a> Token<'a> {
 
 /// Reads the log from a token to its end.
 pub(super) async fn since(web: &Web, list: &List, token: &str) -> Result<Since> {
-    let mut touched = BTreeMap::new();
+    let mut items = BTreeMap::new();
     let mut token = token.to_owned();
     loop {
         let tail = format!("web/lists(guid'{}')/getchanges", list.id);
@@ -118,19 +118,20 @@ pub(super) async fn since(web: &Web, list: &List, token: &str) -> Result<Since> 
         };
         let (entries, _) = json::rows(answer)
             .ok_or_else(|| Error::new(ErrorKind::Unavailable, "a change log is no list"))?;
-        let Some(last) = entries.last() else { return Ok(Since::Changes { touched, token }) };
-        let next = last.get("ChangeToken").map(|token| json::text(token, "StringValue")).unwrap_or_default();
+        let Some(newest) = entries.last() else { return Ok(Since::Changes { touched: items, token }) };
+        let next =
+            newest.get("ChangeToken").map(|token| json::text(token, "StringValue")).unwrap_or_default();
         // A log that does not move on would be read for ever.
         if next.is_empty() || next == token {
             return Ok(Since::Unknown);
         }
-        token = next.to_owned();
+        next.clone_into(&mut token);
         for entry in &entries {
-            if !note(&mut touched, entry) {
+            if !note(&mut items, entry) {
                 return Ok(Since::Unknown);
             }
         }
-        if touched.len() > TOUCHED_MAX {
+        if items.len() > TOUCHED_MAX {
             return Ok(Since::Unknown);
         }
     }

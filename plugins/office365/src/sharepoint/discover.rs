@@ -180,7 +180,7 @@ impl Search<'_> {
                 paths::literal("Path,SiteId,WebId,Title,contentclass"),
                 paths::literal("[docid]:ascending"),
             );
-            let rows = search_rows(web.get(&tail, Form::Bare).await?);
+            let rows = search_rows(&web.get(&tail, Form::Bare).await?);
             urls.extend(rows.iter().filter_map(|row| row.get("Path").cloned()));
             let last = rows.last().and_then(|row| row.get("DocId")?.parse().ok());
             if rows.is_empty() || last.is_none() || last <= after || urls.len() >= SITES_MAX {
@@ -279,9 +279,9 @@ fn container(url: &str, root: &str, site: &Json, web: &Json) -> Result<Container
 }
 
 /// Search's rows, each as its cells by name.
-fn search_rows(answer: Json) -> Vec<BTreeMap<String, String>> {
+fn search_rows(answer: &Json) -> Vec<BTreeMap<String, String>> {
     let table = ["PrimaryQueryResult", "RelevantResults", "Table"];
-    let Some(table) = table.iter().try_fold(&answer, |at, name| at.get(*name)) else { return Vec::new() };
+    let Some(table) = table.iter().try_fold(answer, |at, name| at.get(*name)) else { return Vec::new() };
     let cells = |row: &Json| {
         let cells = json::members(row, "Cells").iter();
         cells.map(|cell| (json::text(cell, "Key").to_owned(), json::text(cell, "Value").to_owned())).collect()
@@ -339,19 +339,20 @@ mod tests {
         assert_eq!(url_of(&container).unwrap(), "https://c/sites/a/sub");
         let root = super::container(
             "https://c",
+            "@my",
             &json!({"Id": site}),
             &json!({"Id": web, "ServerRelativeUrl": "/"}),
         )
         .unwrap();
-        assert_eq!(root.path[1], Name::from("@root"));
+        assert_eq!(root.path[1], Name::from("@my"));
     }
 
     #[test]
     fn search_rows_are_cells_by_name() {
         let answer = json!({"PrimaryQueryResult": {"RelevantResults": {"Table": {"Rows": [
             {"Cells": [{"Key": "Path", "Value": "https://c/sites/a"}, {"Key": "DocId", "Value": "17"}]}]}}}});
-        let rows = search_rows(answer);
+        let rows = search_rows(&answer);
         assert_eq!(rows[0]["Path"], "https://c/sites/a");
-        assert!(search_rows(json!({})).is_empty());
+        assert!(search_rows(&json!({})).is_empty());
     }
 }

@@ -84,10 +84,7 @@ impl FileBody {
                 request = request.header("If-Range", etag.as_str());
             }
         }
-        let response = match self.web.fetch_range(&request).await? {
-            Some(response) => response,
-            None => return Ok(None),
-        };
+        let Some(response) = self.web.fetch_range(&request).await? else { return Ok(None) };
         let etag = response.header("etag").map(str::to_owned);
         if self.at > 0 && self.etag.is_some() && etag.is_some() && self.etag != etag {
             return Err(self.changed());

@@ -30,10 +30,7 @@ pub(super) fn time(object: &Json, name: &str) -> Option<Time> {
 
 /// The rows of a collection in any of the shapes, and the address of the next page.
 pub(super) fn rows(answer: Json) -> Option<(Vec<Json>, Option<String>)> {
-    let mut whole = match answer {
-        Json::Object(whole) => whole,
-        _ => return None,
-    };
+    let Json::Object(mut whole) = answer else { return None };
     if let Some(Json::Object(verbose)) = whole.remove("d") {
         whole = verbose;
     }

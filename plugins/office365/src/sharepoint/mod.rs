@@ -1,4 +1,4 @@
-//! SharePoint and `OneDrive` over REST: sites, their lists and libraries, items, attachments and files.
+//! SharePoint and OneDrive over REST: sites, their lists and libraries, items, attachments and files.
 
 mod changes;
 mod discover;

@@ -126,7 +126,7 @@ impl Walk {
             let Some(id) = paths::guid(&scope.display()) else { continue };
             match self.web.get(&format!("web/lists(guid'{id}')?$select=Id"), Form::Bare).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    sink.push(Event::ScopeGone(scope)).await?
+                    sink.push(Event::ScopeGone(scope)).await?;
                 }
                 Err(error) if ends_all(&error) => return Err(error),
                 // Still there, but no longer shown or selected: its last state is kept.
