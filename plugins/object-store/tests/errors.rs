@@ -1,5 +1,7 @@
 //! What goes wrong for good comes out with its class, a hint, and no secret.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what helps tests is held to what tests are")]
+
 mod support;
 
 use std::{

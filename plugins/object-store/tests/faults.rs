@@ -1,5 +1,7 @@
 //! Passing trouble is ridden out: connections dropped, reset and cut, servers that are busy for a while.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what helps tests is held to what tests are")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -105,7 +105,7 @@ impl Target {
         let old = self.address();
         match self.endpoint_option() {
             Some(name) => {
-                self.options[name] = self.options[name].as_str().unwrap().replace(&old, address).into()
+                self.options[name] = self.options[name].as_str().unwrap().replace(&old, address).into();
             }
             None => self.url = self.url.replace(&old, address),
         }
