@@ -124,6 +124,11 @@ impl Pool {
         &self.accounts[account.0].sign_in
     }
 
+    /// Writes a log line.
+    pub(crate) fn log(&self, level: LogLevel, text: &str) {
+        self.host.log(level, text);
+    }
+
     /// The client all accounts share.
     pub(crate) fn http(&self) -> &Http {
         &self.http

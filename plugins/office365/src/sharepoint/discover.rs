@@ -1,4 +1,4 @@
-//! Which sites there are: from the config, from search, and downwards from each.
+//! Which sites there are: from the config, from search, from the tenant's own list, and downwards from each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::{
-    json, paths,
+    admin, json, paths,
     web::{Form, Web},
 };
 use crate::{
@@ -140,12 +140,13 @@ impl Search<'_> {
         Web::new(url, Caller::new(self.pool, Service::SharePoint, url, None))
     }
 
-    /// Everything that search shows to the pool's accounts, and both hosts' own roots.
+    /// Everything that search and the tenant's own list show to the pool's accounts, and the root.
     async fn everywhere(&mut self) -> Result<()> {
         let hosts = self.hosts;
         let main = origin(&hosts.sharepoint);
         let accounts = self.pool.accounts(Service::SharePoint);
-        let mut urls = BTreeSet::new();
+        let mut urls: BTreeSet<String> =
+            admin::sites(self.pool, &origin(&hosts.admin)).await.into_iter().collect();
         let mut failures = Vec::new();
         // What search shows depends on who asks.
         for account in &accounts {

@@ -1,5 +1,6 @@
 //! SharePoint and OneDrive over REST: sites, their lists and libraries, items, attachments and files.
 
+mod admin;
 mod changes;
 mod discover;
 mod fault;

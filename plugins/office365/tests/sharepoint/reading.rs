@@ -114,6 +114,25 @@ async fn sites_are_found_by_glob_and_by_name() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_search_hides_an_administrator_finds() {
+    let bench = Bench::start(TenantOptions::default()).await;
+    let accounts = &bench.tenant.shared().accounts;
+    for account in accounts.all() {
+        accounts.update(&account.user, |account| {
+            account.denied_sites.insert("/sites/a".to_owned());
+        });
+    }
+    let told = |found: &larder_sdk::Discovery| {
+        found.findings.iter().map(|finding| finding.code.clone()).collect::<Vec<_>>()
+    };
+    let found = bench.source().discover().await.unwrap();
+    assert_eq!(told(&found), Vec::<String>::new(), "search does not show it");
+    accounts.update("backup2@contoso.example", |account| account.tenant_admin = true);
+    let found = bench.source().discover().await.unwrap();
+    assert_eq!(told(&found), ["site-denied"]);
+}
+
 fn path_of(container: &larder_sdk::Container) -> String {
     container.path.iter().map(|part| format!("/{}", part.display())).collect()
 }
