@@ -21,8 +21,8 @@ Exit codes:
 /// Shown below the help of the whole.
 const START: &str = "\
 To begin:
-  1. write larder.toml: a [repository.NAME] with `url` and `password`, a [set.NAME] with `repository`,
-     `source` and `options` (`larder plugins info PLUGIN` lists a source's options)
+  1. write larder.toml: a [repository.NAME] with `url` and `password`, and a [set.NAME]
+     with `repository`, `source` and `options`; `larder plugins info PLUGIN` lists those
   2. larder validate        is the config right, can every source be read?
   3. larder init            make the repository
   4. larder run --all       back up; again whenever you like: only what changed is read
@@ -45,6 +45,7 @@ pub(super) struct Arguments {
 
 /// What holds for every command.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "For every command")]
 pub(super) struct Global {
     /// Read this config file.
     #[arg(long, global = true, value_name = "FILE")]
