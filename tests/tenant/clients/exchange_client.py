@@ -45,6 +45,7 @@ from exchangelib.errors import (
     ErrorItemNotFound,
     ErrorNonExistentMailbox,
     ErrorUnsupportedMimeConversion,
+    SOAPError,
     UnauthorizedError,
 )
 from exchangelib.folders import Folder
@@ -643,6 +644,15 @@ def faults(results, tenant, account):
     results.check("no damaged item", types, [False, False, False])
 
 
+def without_export(results, tenant, account):
+    """A server without ExportItems answers with a fault that names the operation."""
+    ids = [(i.id, i.changekey) for i in account.inbox.all().only("subject")[:1]]
+    tenant.post("/control/exchange", {"export_items": False})
+    results.raises("no export", SOAPError, lambda: list(account.export(ids)))
+    tenant.post("/control/exchange", {})
+    results.check("export again", isinstance(list(account.export(ids))[0], str))
+
+
 def throttling(results, tenant):
     """exchangelib obeys a back-off: everything arrives, and nothing is asked while the account is to stay away."""
     tenant.post("/control/counters/reset", {})
@@ -688,6 +698,7 @@ def main():
     without_impersonation(results, tenant)
     rights(results, tenant)
     faults(results, tenant, ann)
+    without_export(results, tenant, ann)
     throttling(results, tenant)
     print(f"{results.passed} passed, {results.failed} failed")
     sys.exit(1 if results.failed else 0)
