@@ -1,23 +1,18 @@
-//! A mailbox's folders: the trees there are, their changes, and the names that every mailbox knows.
+//! A mailbox's folders: the trees there are, the names that every mailbox knows, and folders as items.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use larder_sdk::{Event, Item, ItemId, Kind, LogLevel, Name, Offer, Result, ScopeId, Tag, Value};
+use larder_sdk::{Item, ItemId, Kind, LogLevel, Name, ScopeId, Tag, Value};
 
 use super::{
     client::{Asked, Failure},
     context::Context,
-    cursor::Place,
-    faults::Advice,
     names,
-    outbox::Outbox,
     properties::{boolean, extended, tag_of},
     requests::{self, FolderRef},
     xml::Element,
 };
 
-/// Most pages of one tree in one run.
-const PAGES_MAX: usize = 10_000;
 /// `PR_FOLDER_TYPE` of a search folder, whose items live elsewhere.
 const SEARCH_FOLDER: i64 = 2;
 
@@ -28,7 +23,7 @@ pub(super) struct Tree {
     /// The scope of its folders.
     pub(super) scope: &'static str,
     /// What the root is called in a snapshot; none: its folders lie at the mailbox's top.
-    title: Option<&'static str>,
+    pub(super) title: Option<&'static str>,
 }
 
 impl Tree {
@@ -147,15 +142,16 @@ impl Trees {
             element.child("ParentFolderId").and_then(|parent| parent.attribute("Id")).unwrap_or_default();
         let at_top =
             title.is_some() || self.roots.iter().any(|(tree, root)| tree.title.is_none() && root == parent);
+        let display_name = element.child("DisplayName").map(|name| name.text.as_str()).unwrap_or_default();
         let mut meta = Vec::new();
         let mut add =
             |name: &str, value: Option<Value>| meta.extend(value.map(|value| (name.to_owned(), value)));
         let class = element.text_of("FolderClass").filter(|class| !class.is_empty());
+        add("display_name", (!display_name.is_empty()).then(|| Value::Text(display_name.to_owned())));
         add("folder_class", class.map(|class| Value::Text(class.to_owned())));
         let known = self.known.get(id).copied().or(root.map(|tree| tree.root));
         add("distinguished_id", known.map(|name| Value::Text(name.to_owned())));
         add("hidden", tagged(0x10F4).and_then(boolean).filter(|hidden| *hidden).map(Value::Bool));
-        let display_name = element.child("DisplayName").map(|name| name.text.as_str()).unwrap_or_default();
         Some(Item {
             id: ItemId::from(id),
             parent: if at_top { ItemId::default() } else { ItemId::from(parent) },
@@ -169,116 +165,6 @@ impl Trees {
             streams: Vec::new(),
         })
     }
-}
-
-/// Tells the changes of a tree. `folders` are the folders whose items are to be read: those that have a cursor before, and
-/// after it those that are there.
-///
-/// A folder that is new is given an empty cursor before the tree's own is settled: so a later run knows of it even if this
-/// one ends before its items are read.
-pub(super) async fn tell(
-    context: &Context,
-    trees: &Trees,
-    tree: &'static Tree,
-    root: &str,
-    folders: &mut BTreeSet<String>,
-    outbox: &mut Outbox,
-) -> Result<()> {
-    let scope = ScopeId::from(tree.scope);
-    let mut place = context.place(&scope).await?;
-    if place.state.is_none() {
-        place = context.fresh(Event::Begin(scope.clone()), outbox).await?;
-        if tree.title.is_some() {
-            tell_root(context, trees, tree, folders, &scope, outbox).await?;
-        }
-    }
-    let mut listed_again = false;
-    for _ in 0..PAGES_MAX {
-        let call = requests::sync_folder_hierarchy(context.client.known(tree.root), place.state.as_deref());
-        let page = match context.client.call_one(&call).await {
-            Ok(message) => message.element,
-            Err(failure) if failure.advice() == Some(Advice::ListAgain) && !listed_again => {
-                listed_again = true;
-                place = context.fresh(Event::Begin(scope.clone()), outbox).await?;
-                continue;
-            }
-            Err(failure) => return Err(failure.error(&format!("the folders of {}", context.address))),
-        };
-        let state = page.text_of("SyncState").filter(|state| !state.is_empty()).map(str::to_owned);
-        let stuck = state.is_none() || state == place.state;
-        let last = page.text_of("IncludesLastFolderInRange").and_then(boolean).unwrap_or(true) || stuck;
-        for change in page.child("Changes").map(|changes| changes.children.as_slice()).unwrap_or_default() {
-            tell_change(trees, root, change, folders, &scope, outbox).await?;
-        }
-        let listing = !place.complete;
-        if last && listing {
-            outbox.push(Event::End(scope.clone())).await?;
-        }
-        if let Some(state) = state.or_else(|| place.state.clone()) {
-            place = Place::at(state, last || !listing, place.begun);
-            outbox.push(Event::Settled(scope.clone(), place.cursor())).await?;
-        }
-        if last {
-            break;
-        }
-    }
-    outbox.flush().await
-}
-
-/// The root of a tree that has a name of its own stands among its folders.
-async fn tell_root(
-    context: &Context,
-    trees: &Trees,
-    tree: &'static Tree,
-    folders: &mut BTreeSet<String>,
-    scope: &ScopeId,
-    outbox: &mut Outbox,
-) -> Result<()> {
-    let call = requests::get_folder(&[context.client.known(tree.root)]);
-    let message = context.client.call_one(&call).await.map_err(|failure| failure.error(tree.root))?;
-    let element = message.element.child("Folders").and_then(|folders| folders.children.first());
-    if let Some(item) = element.and_then(|element| trees.item(element)) {
-        tell_folder(item, folders, scope, outbox).await?;
-    }
-    Ok(())
-}
-
-async fn tell_change(
-    trees: &Trees,
-    root: &str,
-    change: &Element,
-    folders: &mut BTreeSet<String>,
-    scope: &ScopeId,
-    outbox: &mut Outbox,
-) -> Result<()> {
-    if change.name == "Delete" {
-        if let Some(id) = change.child("FolderId").and_then(|id| id.attribute("Id")).filter(|id| *id != root)
-        {
-            folders.remove(id);
-            outbox.push(Event::ScopeGone(ScopeId::from(id))).await?;
-            outbox.push(Event::Deleted(ItemId::from(id))).await?;
-        }
-        return Ok(());
-    }
-    match change.children.first().and_then(|element| trees.item(element)) {
-        Some(item) => tell_folder(item, folders, scope, outbox).await,
-        None => Ok(()),
-    }
-}
-
-async fn tell_folder(
-    item: Item,
-    folders: &mut BTreeSet<String>,
-    scope: &ScopeId,
-    outbox: &mut Outbox,
-) -> Result<()> {
-    let id = item.id.display().into_owned();
-    outbox.push(Event::Offer(Offer { scope: scope.clone(), item, carry: None })).await?;
-    if !folders.contains(&id) {
-        outbox.push(Event::Settled(ScopeId::from(id.as_str()), Place::nowhere().cursor())).await?;
-        folders.insert(id);
-    }
-    Ok(())
 }
 
 /// The id of the first folder in a message.

@@ -1,7 +1,7 @@
 //! Exchange over EWS: mailboxes, their folders and their items.
 //!
 //! From the wire up: [`xml`] reads answers as they arrive, [`soap`] and [`requests`] write questions, [`client`] asks them
-//! through the pool with the patience of [`retry`] and the knowledge of [`faults`]. [`folders`], [`sync`] and [`owed`] say
+//! through the pool with the patience of [`retry`] and the knowledge of [`faults`]. [`folders`], [`hierarchy`], [`sync`] and [`owed`] say
 //! what is there and what changed, [`items`] and [`offer`] what it is, [`content`], [`formats`] and [`rebuild`] give its
 //! bytes. [`reader`] puts them in order for one mailbox; [`discover`] finds the mailboxes.
 
@@ -15,6 +15,7 @@ mod discover;
 mod faults;
 mod folders;
 mod formats;
+mod hierarchy;
 mod item;
 mod items;
 mod names;

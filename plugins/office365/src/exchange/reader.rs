@@ -13,6 +13,7 @@ use tokio::{
 use super::{
     context::Context,
     folders::{self, Trees, is_hierarchy},
+    hierarchy::Hierarchy,
     offer,
     outbox::{BATCHES_AHEAD, Outbox, Said},
     owed, sync,
@@ -92,7 +93,7 @@ async fn tell(context: &Context, way: &mpsc::Sender<Said>) -> Result<()> {
     let own = scopes.iter().filter(|scope| !is_hierarchy(scope));
     let mut ids: BTreeSet<String> = own.map(|scope| scope.display().into_owned()).collect();
     for (tree, root) in trees.iter() {
-        let told = folders::tell(context, &trees, tree, root, &mut ids, &mut outbox).await;
+        let told = Hierarchy::new(context, &trees, (tree, root), &mut ids, &mut outbox).tell().await;
         // The visible tree must be read; another one that cannot be is not a reason to leave the rest.
         match told {
             Err(error) if !tree.is_primary() && !error.is_transient() => {

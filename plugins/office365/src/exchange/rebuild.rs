@@ -160,7 +160,9 @@ fn head(item: &Element) -> Vec<u8> {
     header("Date", &date(item));
     header("Message-ID", &printable(item.text_of("InternetMessageId").unwrap_or_default()));
     text.push_str("MIME-Version: 1.0\r\n");
-    text.push_str(&format!("Content-Type: multipart/mixed; boundary=\"{BOUNDARY}\"\r\n\r\n"));
+    text.push_str("Content-Type: multipart/mixed; boundary=\"");
+    text.push_str(BOUNDARY);
+    text.push_str("\"\r\n\r\n");
     text.into_bytes()
 }
 
@@ -171,7 +173,9 @@ fn part(media: &str, name: &str) -> Vec<u8> {
         printable(media)
     );
     if !name.is_empty() {
-        text.push_str(&format!("Content-Disposition: attachment; filename*=utf-8''{}\r\n", percent(name)));
+        text.push_str("Content-Disposition: attachment; filename*=utf-8''");
+        text.push_str(&percent(name));
+        text.push_str("\r\n");
     }
     text.push_str("\r\n");
     text.into_bytes()

@@ -72,7 +72,8 @@ async fn refused_sync_states_cost_a_listing_and_no_content() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_goes_out_inside_a_back_off() {
-    let throttle = Throttle { per_second: Some(60.0), burst: 15, penalty_ms: 700, grace_ms: 100, ..Throttle::default() };
+    let throttle =
+        Throttle { per_second: Some(60.0), burst: 15, penalty_ms: 700, grace_ms: 100, ..Throttle::default() };
     let mut bench = Bench::start(TenantOptions { throttle, ..TenantOptions::default() }).await;
     bench.options["exchange"] = json!({"mailboxes": [ANN, "bob@contoso.example"]});
     let mut keeper = Keeper::default();
@@ -81,7 +82,12 @@ async fn no_request_goes_out_inside_a_back_off() {
     assert!(counters.throttled.values().sum::<u64>() > 0, "the throttle never struck");
     assert_eq!(counters.inside_backoff.values().sum::<u64>(), 0);
     assert_eq!(keeper.owed(), [""; 0]);
-    assert!(keeper.differences(&bench.manifest()).iter().all(|line| !line.contains("ann@") && !line.contains("bob@")));
+    assert!(
+        keeper
+            .differences(&bench.manifest())
+            .iter()
+            .all(|line| !line.contains("ann@") && !line.contains("bob@"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +123,11 @@ async fn a_mailbox_that_cannot_be_opened_says_why() {
 async fn accounts_without_the_right_are_passed_over() {
     let bench = Bench::one_mailbox(ANN).await;
     for number in [1, 2] {
-        bench.tenant.shared().accounts.update(&format!("backup{number}@contoso.example"), |account| account.impersonation = false);
+        bench
+            .tenant
+            .shared()
+            .accounts
+            .update(&format!("backup{number}@contoso.example"), |account| account.impersonation = false);
     }
     let mut keeper = Keeper::default();
     keeper.run(&bench.source()).await.unwrap();
@@ -125,7 +135,10 @@ async fn accounts_without_the_right_are_passed_over() {
 
     let findings = bench.source().validate().await.unwrap();
     let refused: Vec<_> = findings.iter().filter(|finding| finding.level == FindingLevel::Error).collect();
-    assert!(refused.len() == 2 && refused.iter().all(|finding| finding.code == "impersonation-denied"), "{findings:#?}");
+    assert!(
+        refused.len() == 2 && refused.iter().all(|finding| finding.code == "impersonation-denied"),
+        "{findings:#?}"
+    );
 
     bench.tenant.shared().accounts.update("backup3@contoso.example", |account| account.impersonation = false);
     let error = Keeper::default().run(&bench.source()).await.unwrap_err();
@@ -135,7 +148,9 @@ async fn accounts_without_the_right_are_passed_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_mailbox_server_is_waited_for() {
     let bench = Bench::one_mailbox(ANN).await;
-    bench.fault("GetFolder", FaultKind::Status { status: 503, retry_after_seconds: None }, |rule| rule.times = Some(2));
+    bench.fault("GetFolder", FaultKind::Status { status: 503, retry_after_seconds: None }, |rule| {
+        rule.times = Some(2)
+    });
     let before = std::time::Instant::now();
     Keeper::default().run(&bench.source()).await.unwrap();
     assert!(before.elapsed() >= Duration::from_millis(500));

@@ -9,8 +9,8 @@ use std::{
 use futures::{StreamExt as _, stream};
 use larder_office365::Office365;
 use larder_sdk::{
-    Container, ContainerId, Cursor, Event, Item, ItemId, Offer, Owed, Reader, ReaderHost, ReaderServices, Result,
-    ScopeId, Source as _, Value as Meta,
+    Container, ContainerId, Cursor, Event, Item, ItemId, Offer, Owed, Reader, ReaderHost, ReaderServices,
+    Result, ScopeId, Source as _, Value as Meta,
 };
 use serde_json::Value;
 
@@ -94,20 +94,28 @@ impl Keeper {
         for (id, holding) in &self.holdings {
             let mailbox = id.display().strip_prefix("exchange:").unwrap().to_owned();
             let state = holding.state();
-            for kept in state.items.values() {
+            // The manifest lists the visible folders only.
+            for kept in state
+                .items
+                .values()
+                .filter(|kept| !state.path_of(&kept.item).starts_with("Recoverable Items"))
+            {
                 *wanted.entry(state.describe(&mailbox, kept)).or_default() -= 1;
             }
         }
         let differing = wanted.into_iter().filter(|(_, count)| *count != 0);
-        differing.map(|(what, count)| format!("{} {what}", if count > 0 { "missing:" } else { "too much:" })).collect()
+        differing
+            .map(|(what, count)| format!("{} {what}", if count > 0 { "missing:" } else { "too much:" }))
+            .collect()
     }
 }
 
 /// A manifest's line as one text. Illegal characters of XML never arrive.
 fn described(line: &Value) -> String {
     let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
-    let path: Vec<&str> = line["path"].as_array().unwrap().iter().map(|part| part.as_str().unwrap()).collect();
-    let head = format!("{} {} {}", text("mailbox"), text("kind"), path.join("/").replace('\\', "_"));
+    let parts = line["path"].as_array().unwrap().iter();
+    let path: Vec<String> = parts.map(|part| part.as_str().unwrap().replace(['/', '\\'], "_")).collect();
+    let head = format!("{} {} {}", text("mailbox"), text("kind"), path.join("/"));
     if text("kind") == "folder" {
         return format!("{head} {}", text("folder_class"));
     }
@@ -136,6 +144,10 @@ impl State {
         parts.join("/")
     }
 
+    fn path_of(&self, item: &Item) -> String {
+        format!("{}/{}", self.path(item), item.name.display()).trim_start_matches('/').to_owned()
+    }
+
     fn describe(&self, mailbox: &str, kept: &Kept) -> String {
         let item = &kept.item;
         let value = |name: &str| item.meta.iter().find(|(key, _)| key == name).map(|(_, value)| value);
@@ -145,11 +157,12 @@ impl State {
         };
         let path = self.path(item);
         if item.folder {
-            let path = format!("{path}/{}", item.name.display());
-            return format!("{mailbox} folder {} {}", path.trim_start_matches('/'), text("folder_class"));
+            return format!("{mailbox} folder {} {}", self.path_of(item), text("folder_class"));
         }
         let categories: Vec<&str> = match value("categories") {
-            Some(Meta::List(list)) => list.iter().map(|one| if let Meta::Text(text) = one { text.as_str() } else { "" }).collect(),
+            Some(Meta::List(list)) => {
+                list.iter().map(|one| if let Meta::Text(text) = one { text.as_str() } else { "" }).collect()
+            }
             _ => Vec::new(),
         };
         let is_read = matches!(value("is_read"), Some(Meta::Bool(true)));
@@ -173,7 +186,13 @@ impl State {
             Event::Unread(unread) => {
                 self.name(&unread.scope, &unread.id);
                 let tries = self.owed.get(&unread.id).map_or(0, |(owed, _)| owed.tries) + 1;
-                let owed = Owed { id: unread.id.clone(), parent: unread.parent, name: unread.name, scope: unread.scope, tries };
+                let owed = Owed {
+                    id: unread.id.clone(),
+                    parent: unread.parent,
+                    name: unread.name,
+                    scope: unread.scope,
+                    tries,
+                };
                 self.owed.insert(unread.id, (owed, unread.error.to_string()));
             }
             Event::Begin(scope) => {
@@ -182,8 +201,12 @@ impl State {
             }
             Event::End(scope) => {
                 let seen = self.listing.remove(&scope).expect("End follows Begin");
-                let gone: Vec<ItemId> =
-                    self.items.values().filter(|kept| kept.scope == scope && !seen.contains(&kept.item.id)).map(|kept| kept.item.id.clone()).collect();
+                let gone: Vec<ItemId> = self
+                    .items
+                    .values()
+                    .filter(|kept| kept.scope == scope && !seen.contains(&kept.item.id))
+                    .map(|kept| kept.item.id.clone())
+                    .collect();
                 gone.iter().for_each(|id| self.delete(id));
             }
             Event::Settled(scope, cursor) => {
@@ -214,7 +237,8 @@ impl State {
         self.name(&scope, &item.id);
         let before = self.items.get(&item.id).map(|kept| (kept.size, kept.blake3.clone()));
         let (size, blake3) = content.or(before).unwrap_or_default();
-        let blake3 = if item.meta.iter().any(|(name, _)| name == "rebuilt") { "rebuilt".to_owned() } else { blake3 };
+        let blake3 =
+            if item.meta.iter().any(|(name, _)| name == "rebuilt") { "rebuilt".to_owned() } else { blake3 };
         self.owed.remove(&item.id);
         self.items.insert(item.id.clone(), Kept { item, scope, size, blake3 });
     }
@@ -276,7 +300,13 @@ impl Holding {
             match contents.remove(&offer.item.id) {
                 Some(Err(error)) => {
                     let Item { id, parent, name, .. } = offer.item;
-                    state.take(Event::Unread(larder_sdk::Unread { scope: offer.scope, id, parent, name, error }));
+                    state.take(Event::Unread(larder_sdk::Unread {
+                        scope: offer.scope,
+                        id,
+                        parent,
+                        name,
+                        error,
+                    }));
                 }
                 Some(Ok(content)) => {
                     state.read.insert(offer.item.id.clone());

@@ -15,7 +15,8 @@ async fn a_first_run_equals_the_manifest() {
     let manifest = bench.manifest();
     assert!(manifest.len() > 400, "{}", manifest.len());
     assert_eq!(keeper.differences(&manifest), [""; 0]);
-    let names: Vec<String> = keeper.items().iter().map(|kept| kept.item.name.display().into_owned()).collect();
+    let names: Vec<String> =
+        keeper.items().iter().map(|kept| kept.item.name.display().into_owned()).collect();
     for extension in [".eml", ".ics", ".vcf"] {
         assert!(names.iter().any(|name| name.ends_with(extension)), "nothing is called {extension}");
     }
@@ -41,7 +42,8 @@ async fn later_runs_fetch_what_changed_and_nothing_else() {
         assert_eq!(keeper.owed(), [""; 0]);
         assert_eq!(keeper.differences(&bench.manifest()), [""; 0], "after changes {seed}");
         let after = bench.tenant.counters();
-        let sent: u64 = after.items_fetched.values().sum::<u64>() - before.items_fetched.values().sum::<u64>();
+        let sent: u64 =
+            after.items_fetched.values().sum::<u64>() - before.items_fetched.values().sum::<u64>();
         assert!(sent <= 100, "{sent} contents for at most 100 changes of items");
         assert_eq!(keeper.begun(), keeper.begun());
     }
@@ -74,7 +76,8 @@ async fn mailboxes_are_found_by_address_glob_and_list() {
     for person in ["ann", "bob", "carol", "dora", "eve"] {
         assert!(all.contains(&format!("exchange:{person}@contoso.example")), "{person} is not in {all:?}");
     }
-    bench.options["exchange"] = json!({"mailboxes": ["C*@contoso.example", "Ann@Contoso.example", "hidden@contoso.example"]});
+    bench.options["exchange"] =
+        json!({"mailboxes": ["C*@contoso.example", "Ann@Contoso.example", "hidden@contoso.example"]});
     assert_eq!(
         found(&bench).await,
         ["exchange:ann@contoso.example", "exchange:carol@contoso.example", "exchange:hidden@contoso.example"]

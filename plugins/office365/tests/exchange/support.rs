@@ -38,9 +38,12 @@ impl Bench {
     pub(crate) async fn start(options: TenantOptions) -> Self {
         let tenant = Tenant::start(options).await.unwrap();
         let accounts = tenant.shared().accounts.all();
-        let keys = accounts.iter().map(|account| (account.user.clone(), account.app_password.clone())).collect();
-        let listed: Vec<Value> =
-            accounts.iter().map(|account| json!({"user": account.user, "password": {"env": account.user}})).collect();
+        let keys =
+            accounts.iter().map(|account| (account.user.clone(), account.app_password.clone())).collect();
+        let listed: Vec<Value> = accounts
+            .iter()
+            .map(|account| json!({"user": account.user, "password": {"env": account.user}}))
+            .collect();
         let endpoint = format!("{}/EWS/Exchange.asmx", tenant.endpoints().exchange);
         let options = json!({
             "tenant": "contoso",
@@ -79,6 +82,7 @@ impl Bench {
 
     /// Counts since `before`, of one operation.
     pub(crate) fn requests_since(&self, before: &CounterSnapshot, operation: &str) -> u64 {
-        self.tenant.counters().operation(Service::Exchange, operation) - before.operation(Service::Exchange, operation)
+        self.tenant.counters().operation(Service::Exchange, operation)
+            - before.operation(Service::Exchange, operation)
     }
 }
