@@ -101,3 +101,21 @@ async fn passing_faults_of_the_service_are_sat_out() {
     assert_eq!(keeper.differences(&bench.manifest()), Vec::<String>::new());
     assert_eq!(bench.tenant.counters().faults, 4);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_passes_through_however_often_it_breaks() {
+    const BYTES: u64 = 96 << 20;
+    let mut bench =
+        Bench::start(TenantOptions { big_file_bytes: Some(BYTES), ..TenantOptions::default() }).await;
+    bench.options["sharepoint"]["sites"] = serde_json::json!(["/"]);
+    let (id, size) = large_files(&bench, 1)[0].clone();
+    assert_eq!(size, BYTES);
+    let mut rule = on_content(FaultKind::Drop);
+    (rule.item, rule.times) = (Some(id.clone()), Some(9));
+    bench.tenant.faults().add(rule);
+    let mut keeper = Keeper::default();
+    keeper.run(&bench.source()).await.unwrap();
+    assert_eq!(keeper.owed(), Vec::<String>::new());
+    let line = bench.manifest().into_iter().find(|line| line["unique_id"] == id.as_str()).unwrap();
+    assert!(keeper.streams().any(|stream| stream.size == BYTES && stream.blake3 == line["blake3"]));
+}

@@ -11,6 +11,8 @@ use larder_sdk::{
 };
 use serde_json::Value;
 
+use crate::support::joined;
+
 /// One stored stream: name, length, digest, and the bytes if they are few.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
@@ -74,6 +76,11 @@ impl Keeper {
     /// Everything owed, by name of its reason.
     pub(crate) fn owed(&self) -> Vec<String> {
         self.holdings.values().flat_map(|holding| holding.owed.values().cloned()).collect()
+    }
+
+    /// Every stored stream.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &Stored> {
+        self.holdings.values().flat_map(|holding| holding.items.values()).flat_map(|kept| &kept.streams)
     }
 
     /// Compares with a manifest; every difference is a line.
@@ -158,12 +165,7 @@ impl Kept {
 impl Holding {
     fn is_of(&self, site: &str) -> bool {
         let site = if site == "/" { "/@root" } else { site };
-        let path: String = self
-            .container
-            .iter()
-            .flat_map(|of| &of.path[1..])
-            .map(|part| format!("/{}", part.display()))
-            .collect();
+        let path = self.container.as_ref().map(|of| joined(&of.path[1..])).unwrap_or_default();
         path == site
     }
 
@@ -278,7 +280,9 @@ impl Holding {
                     .filter(|kept| kept.scope == scope && !seen.contains(&kept.item.id))
                     .map(|kept| kept.item.id.clone())
                     .collect();
-                gone.iter().for_each(|id| self.delete(id));
+                for id in gone {
+                    self.delete(&id);
+                }
             }
             Event::Settled(scope, cursor) => self.memory.settle(scope, cursor),
             Event::ScopeGone(scope) => self.items.retain(|_, kept| kept.scope != scope),
@@ -317,7 +321,9 @@ impl Holding {
                 .filter(|kept| kept.item.parent == *id)
                 .map(|kept| kept.item.id.clone())
                 .collect();
-            inside.iter().for_each(|id| self.delete(id));
+            for id in inside {
+                self.delete(&id);
+            }
         }
     }
 }

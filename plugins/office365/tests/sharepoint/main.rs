@@ -1,5 +1,6 @@
 //! The source against the simulated tenant: SharePoint, sign-in and the pool.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::doc_markdown, reason = "SharePoint is a name, not code")]
 
 mod faults;
 mod keeper;

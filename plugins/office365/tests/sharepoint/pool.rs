@@ -9,7 +9,10 @@ use larder_tenant::fault::{FaultKind, FaultRule};
 use larder_tenant::gate::{Service, Throttle};
 use serde_json::json;
 
-use crate::{keeper::Keeper, support::Bench};
+use crate::{
+    keeper::Keeper,
+    support::{Bench, joined},
+};
 
 const PAUSE: Throttle = Throttle {
     per_second: Some(100.0),
@@ -154,10 +157,8 @@ async fn sessions_that_end_in_mid_run_are_renewed_once_each() {
 async fn a_site_closed_to_one_account_is_read_by_another() {
     let bench = Bench::start(TenantOptions::default()).await;
     let found = bench.source().discover().await.unwrap();
-    let site = found.containers.iter().map(|container| {
-        container.path.iter().skip(1).map(|part| format!("/{}", part.display())).collect::<String>()
-    });
-    let site = site.into_iter().find(|path| path.starts_with("/sites/")).unwrap();
+    let sites = found.containers.iter().map(|container| joined(&container.path[1..]));
+    let site = sites.into_iter().find(|path| path.starts_with("/sites/")).unwrap();
     for user in ["backup1@contoso.example", "backup2@contoso.example"] {
         bench.tenant.shared().accounts.update(user, |account| {
             account.denied_sites.insert(site.clone());

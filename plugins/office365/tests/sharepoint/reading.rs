@@ -7,7 +7,10 @@ use larder_tenant::fault::{FaultKind, FaultRule};
 use larder_tenant::gate::Service;
 use serde_json::json;
 
-use crate::{keeper::Keeper, support::Bench};
+use crate::{
+    keeper::Keeper,
+    support::{Bench, joined},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_run_equals_the_manifest() {
@@ -83,7 +86,7 @@ async fn a_token_that_is_refused_or_too_old_means_a_full_listing_and_no_content(
 async fn sites_are_found_by_glob_and_by_name() {
     let mut bench = Bench::start(TenantOptions::default()).await;
     let all = bench.source().discover().await.unwrap();
-    let paths: Vec<String> = all.containers.iter().map(|container| path_of(container)).collect();
+    let paths: Vec<String> = all.containers.iter().map(path_of).collect();
     assert!(paths.iter().any(|path| path == "/sharepoint/@root"), "{paths:?}");
     assert!(paths.iter().any(|path| path.starts_with("/sharepoint/personal/")), "{paths:?}");
     let some = paths.iter().find(|path| path.starts_with("/sharepoint/sites/")).unwrap();
@@ -134,7 +137,7 @@ async fn what_search_hides_an_administrator_finds() {
 }
 
 fn path_of(container: &larder_sdk::Container) -> String {
-    container.path.iter().map(|part| format!("/{}", part.display())).collect()
+    joined(&container.path)
 }
 
 #[tokio::test(flavor = "multi_thread")]

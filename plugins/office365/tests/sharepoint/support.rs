@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use larder_office365::Office365;
-use larder_sdk::{Error, ErrorKind, Host, HostServices, LogLevel, Result, Secret, SecretRef};
+use larder_sdk::{Error, ErrorKind, Host, HostServices, LogLevel, Name, Result, Secret, SecretRef};
 use larder_tenant::{Tenant, TenantOptions};
 use serde_json::{Value, json};
 
@@ -91,4 +91,9 @@ impl Bench {
 /// A text of a JSON object.
 pub(crate) fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
+}
+
+/// Parts of a path as one text, each after a slash.
+pub(crate) fn joined(parts: &[Name]) -> String {
+    parts.iter().fold(String::new(), |path, part| path + "/" + &part.display())
 }
