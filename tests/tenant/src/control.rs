@@ -9,12 +9,12 @@
 //! | `POST /control/revoke` | `{"user":…}` |
 //! | `POST /control/account` | `{"user":…,"state":…,"mfa":…,"denied_sites":[…],"tenant_admin":…,"impersonation":…}` |
 //! | `POST /control/throttle` | `{"account":…?,"service":…?, …}` and the fields of [`Throttle`] |
-//! | `POST /control/sharepoint` | [`Switches`] |
+//! | `POST /control/sharepoint`, `POST /control/exchange` | the switches of the service |
 //! | `POST /control/clock` | `{"advance_ms":…}` |
 //! | `POST /control/sessions` | `{"user":…?}`: forgets cookies |
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -24,7 +24,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::account::{AccountState, Mfa};
 use crate::fault::FaultRule;
@@ -47,6 +46,7 @@ pub(crate) fn router(parts: Arc<Parts>) -> Router {
         .route("/control/account", post(account))
         .route("/control/throttle", post(throttle))
         .route("/control/sharepoint", post(sharepoint))
+        .route("/control/exchange", post(exchange))
         .route("/control/clock", post(clock))
         .route("/control/sessions", post(sessions))
         .with_state(parts)
@@ -154,17 +154,20 @@ async fn account(State(parts): Shared, body: Bytes) -> Response {
     })
 }
 
+/// The limits and whom they concern, side by side in one object.
+#[derive(Deserialize)]
+struct ThrottleChange {
+    account: Option<String>,
+    service: Option<Service>,
+    #[serde(flatten)]
+    limits: Throttle,
+}
+
 async fn throttle(State(parts): Shared, body: Bytes) -> Response {
-    act(&body, |wanted: Value| {
-        // The limits and whom they concern stand side by side in one object.
-        let account = wanted.get("account").and_then(Value::as_str);
-        let service = wanted.get("service").cloned().map(serde_json::from_value::<Service>).transpose();
-        let (Ok(service), Ok(limits)) = (service, serde_json::from_value::<Throttle>(wanted.clone())) else {
-            return StatusCode::BAD_REQUEST;
-        };
+    act(&body, |wanted: ThrottleChange| {
         let both = [Service::SharePoint, Service::Exchange];
-        for service in service.as_ref().map_or(&both[..], std::slice::from_ref) {
-            parts.shared.gate.set_throttle(account, *service, limits);
+        for service in wanted.service.as_ref().map_or(&both[..], std::slice::from_ref) {
+            parts.shared.gate.set_throttle(wanted.account.as_deref(), *service, wanted.limits);
         }
         StatusCode::NO_CONTENT
     })
@@ -173,6 +176,13 @@ async fn throttle(State(parts): Shared, body: Bytes) -> Response {
 async fn sharepoint(State(parts): Shared, body: Bytes) -> Response {
     act(&body, |switches: Switches| {
         parts.sharepoint.set_switches(switches);
+        StatusCode::NO_CONTENT
+    })
+}
+
+async fn exchange(State(parts): Shared, body: Bytes) -> Response {
+    act(&body, |switches: crate::exchange::Switches| {
+        parts.exchange.lock().unwrap_or_else(PoisonError::into_inner).set_switches(switches);
         StatusCode::NO_CONTENT
     })
 }

@@ -16,7 +16,7 @@ use crate::fault::{FaultKind, Faults};
 
 /// A Microsoft service with limits of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub enum Service {
     /// Token and realm requests.
     Login,
@@ -276,10 +276,16 @@ mod tests {
 
     #[test]
     fn a_burst_then_the_rate() {
-        let gate = gate(Throttle { per_second: Some(10.0), burst: 3, penalty_ms: 1000, ..Throttle::default() });
+        let gate =
+            gate(Throttle { per_second: Some(10.0), burst: 3, penalty_ms: 1000, ..Throttle::default() });
         let start = Instant::now();
         assert_eq!((0..5).filter(|_| passes(&gate, "ann", start)).count(), 3);
-        let paced = self::gate(Throttle { per_second: Some(10.0), burst: 1, penalty_ms: 1000, ..Throttle::default() });
+        let paced = self::gate(Throttle {
+            per_second: Some(10.0),
+            burst: 1,
+            penalty_ms: 1000,
+            ..Throttle::default()
+        });
         let step = Duration::from_millis(100);
         assert!((0..20).all(|number| passes(&paced, "ann", start + step * number)), "the rate itself passes");
     }
@@ -296,7 +302,8 @@ mod tests {
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
         assert!(passes(&gate, "ann", start));
-        let Admission::Throttled { retry_after, reason } = gate.admit_at(after(1), "ann", SERVICE, "op") else {
+        let Admission::Throttled { retry_after, reason } = gate.admit_at(after(1), "ann", SERVICE, "op")
+        else {
             panic!("the second request is one too many");
         };
         assert_eq!((retry_after, reason), (Duration::from_secs(1), ThrottleReason::Rate));
@@ -334,7 +341,8 @@ mod tests {
     #[test]
     fn a_fault_gives_its_slot_back() {
         let gate = gate(Throttle { max_concurrent: Some(1), ..Throttle::default() });
-        gate.faults.add(crate::fault::FaultRule { times: Some(1), ..crate::fault::FaultRule::new(FaultKind::Drop) });
+        gate.faults
+            .add(crate::fault::FaultRule { times: Some(1), ..crate::fault::FaultRule::new(FaultKind::Drop) });
         let start = Instant::now();
         assert!(matches!(gate.admit_at(start, "ann", SERVICE, "op"), Admission::Fault(FaultKind::Drop)));
         assert!(passes(&gate, "ann", start));

@@ -323,9 +323,9 @@ async fn the_change_log_tells_what_happened_since_a_token() {
     tenant.change(7, 200);
     let seen = changes(&session, list, &first).await;
     assert!(!seen.is_empty());
-    let last = seen[seen.len() - 1]["ChangeToken"]["StringValue"].as_str().expect("a token");
+    let newest = seen[seen.len() - 1]["ChangeToken"]["StringValue"].as_str().expect("a token");
     assert_eq!(
-        changes(&session, list, last).await,
+        changes(&session, list, newest).await,
         Vec::<Value>::new(),
         "the last token is where the log ends"
     );
@@ -423,4 +423,37 @@ async fn a_vanished_or_closed_site() {
     });
     assert_eq!(session.get("/sites/b/_api/web").await.status(), StatusCode::FORBIDDEN);
     assert!(!found().await.contains("/sites/b\""));
+}
+
+#[tokio::test]
+async fn the_control_port_drives_the_tenant() {
+    let tenant = started().await;
+    let control = &tenant.endpoints().control;
+    let post = async |path: &str, body: Value| {
+        let url = format!("{control}/control/{path}");
+        client().post(url).body(body.to_string()).send().await.expect("an answer").status()
+    };
+    let session = sign_in(&tenant, 1, &tenant.endpoints().sharepoint).await;
+    let limits = json!({"service": "sharepoint", "per_second": 1, "burst": 1, "status": 503});
+    assert_eq!(post("throttle", limits).await, StatusCode::NO_CONTENT);
+    assert_eq!(session.get("/_api/web").await.status(), StatusCode::OK);
+    assert_eq!(session.get("/_api/web").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(post("throttle", json!({})).await, StatusCode::NO_CONTENT);
+    let fault =
+        json!({"service": "sharepoint", "operation": "web", "times": 1, "kind": {"type": "login_page"}});
+    assert_eq!(post("fault", fault).await, StatusCode::NO_CONTENT);
+    assert_eq!(session.get("/_api/web").await.headers()["content-type"], "text/html; charset=utf-8");
+    assert_eq!(session.get("/_api/web").await.status(), StatusCode::OK);
+    assert_eq!(post("fault", json!({"kind": {"type": "nonsense"}})).await, StatusCode::BAD_REQUEST);
+    let lines = async || {
+        let url = format!("{control}/control/manifest");
+        client().get(url).send().await.expect("an answer").text().await.expect("lines")
+    };
+    let before = lines().await;
+    assert_eq!(before, lines().await);
+    assert_eq!(post("change", json!({"seed": 7, "count": 20})).await, StatusCode::NO_CONTENT);
+    assert_ne!(before, lines().await);
+    assert_eq!(post("revoke", json!({"user": user(1)})).await, StatusCode::NO_CONTENT);
+    assert_eq!(session.get("/_api/web").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(post("revoke", json!({"user": "nobody"})).await, StatusCode::NOT_FOUND);
 }
