@@ -38,34 +38,45 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Asks, and reads up to the element that holds the content. Refusals come from here, before any byte.
+    /// Asks, and reads the first piece. Refusals come from here, before any byte; and content that is no longer than a piece
+    /// is whole when this returns, so that it keeps neither connection nor place while it waits to be read.
     pub(super) async fn open(client: &Client, call: &Call, element: &str, coding: Coding) -> Asked<Self> {
         let mut retry = Retry::new(client);
         loop {
             let mut begun = client.begin(call, &mut retry).await?;
-            match find(&mut begun.pull, element).await {
+            let error = match find(&mut begun.pull, element).await {
                 Ok(Found::Content(tag)) => {
-                    return Ok(Self {
-                        begun,
-                        tag,
-                        coding,
-                        decoder: Decoder::default(),
-                        ready: Bytes::new(),
-                        ended: false,
-                    });
+                    let (decoder, ready) = (Decoder::default(), Bytes::new());
+                    let mut content = Self { begun, tag, coding, decoder, ready, ended: false };
+                    match content.fill().await {
+                        Ok(()) => return Ok(content),
+                        Err(error) => error,
+                    }
                 }
                 Ok(Found::Problem(problem)) if problem.advice().concerns_request() => {
                     let account = begun.account;
                     drop(begun);
                     retry.heed(&problem, account).await?;
+                    continue;
                 }
                 Ok(Found::Problem(problem)) => return Err(problem.into()),
                 Err(error) => {
                     drop(begun);
-                    retry.lost(error).await?;
+                    error
                 }
-            }
+            };
+            retry.lost(error).await?;
         }
+    }
+
+    /// All of the content, if the first piece was all.
+    pub(super) fn whole(&self) -> Option<Bytes> {
+        self.ended.then(|| self.ready.clone())
+    }
+
+    /// What has come so far.
+    pub(super) fn first(&self) -> &[u8] {
+        &self.ready
     }
 
     /// Gathers about a piece. At the end of the element the rest of the document must be as promised.
@@ -170,16 +181,4 @@ async fn finish(pull: &mut Pull) -> Result<()> {
 fn cut() -> Error {
     Error::new(ErrorKind::Unavailable, "the server cut the content short or damaged it")
         .with_code("ews-answer-truncated")
-}
-
-/// A whole stream in memory if it is no longer than `bytes_max`.
-pub(super) async fn gather(body: &mut dyn Body, bytes_max: usize) -> Result<Option<Bytes>> {
-    let mut all = Vec::new();
-    while let Some(piece) = body.read().await? {
-        if all.len() + piece.len() > bytes_max {
-            return Ok(None);
-        }
-        all.extend_from_slice(&piece);
-    }
-    Ok(Some(Bytes::from(all)))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder_sdk::{Error, ErrorKind};
 
-use super::xml::Element;
+use super::{names::prefix, xml::Element};
 
 /// Longest back-off that is believed, so that one wrong number cannot stop a backup for days.
 const BACK_OFF_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -104,7 +104,9 @@ impl Problem {
                 Some("BackOffMilliseconds") => {
                     self.back_off = text.parse().ok().map(|ms| Duration::from_millis(ms).min(BACK_OFF_MAX));
                 }
-                Some("InnerErrorResponseCode") if text.starts_with("Error") => self.code = text.to_owned(),
+                Some("InnerErrorResponseCode") if text.starts_with("Error") => {
+                    text.clone_into(&mut self.code);
+                }
                 Some("PrimarySmtpAddress" | "Primary") => self.primary = Some(text.to_owned()),
                 _ => {}
             }
@@ -261,7 +263,7 @@ pub(crate) fn slug(code: &str) -> String {
 
 fn shorten(mut text: String) -> String {
     if text.len() > TEXT_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.truncate(prefix(&text, TEXT_BYTES_MAX).len());
         text.push('…');
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")

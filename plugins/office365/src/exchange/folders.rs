@@ -113,7 +113,7 @@ impl Trees {
                 }
             }
             Err(failure) => {
-                context.log(LogLevel::Warning, &failure.error("the well-known folders").to_string())
+                context.log(LogLevel::Warning, &failure.error("the well-known folders").to_string());
             }
         }
     }

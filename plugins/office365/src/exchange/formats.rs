@@ -5,18 +5,15 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use larder_sdk::{Body, Kind, ReaderHost};
+use larder_sdk::{Kind, ReaderHost};
 use tokio::sync::Mutex;
 
 use super::{
     client::{Asked, Client},
-    content::{Coding, Content, gather},
+    content::{Coding, Content},
     faults::Advice,
     requests,
 };
-
-/// Content up to this size is kept after the look, so that it need not be fetched again, in bytes.
-const KEPT_BYTES_MAX: usize = 256 << 10;
 
 /// What content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,11 +123,8 @@ impl Formats {
 }
 
 async fn look(client: &Client, id: &str) -> Asked<Seen> {
-    let mut body = Content::open(client, &requests::get_mime(id), "MimeContent", Coding::Base64).await?;
-    let first = body.read().await?.unwrap_or_default();
-    let format = Format::of_content(&first);
-    let rest = gather(&mut body, KEPT_BYTES_MAX.saturating_sub(first.len())).await?;
-    Ok(Seen { format, content: rest.map(|rest| [first, rest].concat().into()) })
+    let body = Content::open(client, &requests::get_mime(id), "MimeContent", Coding::Base64).await?;
+    Ok(Seen { format: Format::of_content(body.first()), content: body.whole() })
 }
 
 #[cfg(test)]

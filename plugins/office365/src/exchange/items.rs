@@ -97,10 +97,10 @@ fn take(queue: &mut VecDeque<Wanted>, most: usize) -> Option<Vec<Wanted>> {
     let mut batch = vec![first];
     let (mail, alone) = (batch[0].mail, batch[0].alone);
     while !alone && batch.len() < most {
-        match queue.pop_front_if(|next| next.mail == mail && !next.alone) {
-            Some(next) => batch.push(next),
-            None => break,
+        if !queue.front().is_some_and(|next| next.mail == mail && !next.alone) {
+            break;
         }
+        batch.extend(queue.pop_front());
     }
     Some(batch)
 }
@@ -205,6 +205,8 @@ fn row(message: Element) -> Option<Element> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use crate::exchange::{answer::split, xml::tree_of};
 
@@ -213,12 +215,13 @@ mod tests {
     }
 
     fn answer(parts: &[(&str, &str)]) -> Vec<Message> {
-        let messages: String = parts
-            .iter()
-            .map(|(class, rest)| {
-                format!("<GetItemResponseMessage ResponseClass=\"{class}\">{rest}</GetItemResponseMessage>")
-            })
-            .collect();
+        let mut messages = String::new();
+        for (class, rest) in parts {
+            let _ = write!(
+                messages,
+                "<GetItemResponseMessage ResponseClass=\"{class}\">{rest}</GetItemResponseMessage>"
+            );
+        }
         split(tree_of(&format!(
             "<GetItemResponse><ResponseMessages>{messages}</ResponseMessages></GetItemResponse>"
         )))

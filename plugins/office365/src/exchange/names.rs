@@ -43,6 +43,15 @@ fn safe(text: &str) -> String {
     safe.split_off(safe.len() - safe.trim_start().len())
 }
 
+/// The longest beginning of a text that is at most `bytes_max` long and ends between characters.
+pub(crate) fn prefix(text: &str, bytes_max: usize) -> &str {
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// Characters that change how the others are shown: marks of direction, joiners, the replacement of objects.
 fn is_invisible(char: char) -> bool {
     matches!(char, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFC}')
@@ -76,5 +85,6 @@ mod tests {
         assert_eq!(folder_name("Ordner/Ä").display(), "Ordner_Ä");
         assert_eq!(folder_name("..").display(), "_.");
         assert_eq!(folder_name("").display(), "(no name)");
+        assert_eq!((prefix("aü", 2), prefix("aü", 3), prefix("", 9)), ("a", "aü", ""));
     }
 }

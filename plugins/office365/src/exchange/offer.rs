@@ -102,7 +102,7 @@ pub(super) async fn open(context: &Context, offer: &Offer, stream: usize) -> Res
         return Ok(Box::new(rebuilt));
     }
     match Content::open(&context.client, &requests::get_mime(&id), "MimeContent", Coding::Base64).await {
-        Ok(content) => Ok(Box::new(content)),
+        Ok(mime) => Ok(Box::new(mime)),
         Err(failure) if failure.advice() == Some(Advice::NoMime) => {
             if !offer.item.name.as_bytes().ends_with(b".eml") {
                 let text = format!("{}: the server has no content for it in the form its like have", what());

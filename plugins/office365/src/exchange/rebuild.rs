@@ -12,6 +12,7 @@ use super::{
     base64,
     client::{Asked, Client, Failure},
     content::{Coding, Content},
+    names::prefix,
     requests,
     xml::Element,
 };
@@ -121,12 +122,11 @@ impl Body for Rebuilt {
     async fn read(&mut self) -> Result<Option<Bytes>> {
         loop {
             let bytes = if let Some(content) = &mut self.current {
-                match content.read().await? {
-                    Some(piece) => self.encode(&piece, false),
-                    None => {
-                        self.current = None;
-                        self.encode(&[], true)
-                    }
+                if let Some(piece) = content.read().await? {
+                    self.encode(&piece, false)
+                } else {
+                    self.current = None;
+                    self.encode(&[], true)
                 }
             } else {
                 match self.steps.pop_front() {
@@ -224,7 +224,7 @@ fn words(text: &str) -> String {
     let mut words = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let (word, after) = rest.split_at(rest.floor_char_boundary(45));
+        let (word, after) = rest.split_at(prefix(rest, 45).len());
         words.push(format!("=?utf-8?B?{}?=", base64::encode(word.as_bytes())));
         rest = after;
     }

@@ -126,6 +126,6 @@ async fn an_answer_to_nothing_is_foreign() {
     let text = std::fs::read_to_string(folder.join("desync-after-fault-raw.txt")).unwrap();
     let start = text.find("<?xml").unwrap();
     let end = start + text[start..].find("</SOAP:Envelope>").unwrap() + "</SOAP:Envelope>".len();
-    let error = answer::open(&mut pull(text[start..end].as_bytes(), 64), "ExportItems").await.unwrap_err();
+    let error = answer::open(&mut pull(&text.as_bytes()[start..end], 64), "ExportItems").await.unwrap_err();
     assert_eq!(error.code(), Some("ews-answer-foreign"));
 }

@@ -120,7 +120,12 @@ pub(super) fn get_body(item: &str) -> Call {
 }
 
 fn get_item(items: &[&str], shape: &str) -> Call {
-    let ids: String = items.iter().map(|id| format!(r#"<t:ItemId Id="{}"/>"#, escape(id))).collect();
+    let mut ids = String::new();
+    for id in items {
+        ids.push_str(r#"<t:ItemId Id=""#);
+        ids.push_str(&escape(id));
+        ids.push_str(r#""/>"#);
+    }
     Call {
         operation: "GetItem",
         body: format!(

@@ -103,7 +103,7 @@ impl Retry {
                 ("password-expired", "renew the account's password")
             }
             _ => (
-                "impersonation-denied",
+                "ews-impersonate-user-denied",
                 "give the account the right to impersonate this mailbox, or set access = \"delegate\" and full access",
             ),
         };

@@ -207,7 +207,9 @@ impl State {
                     .filter(|kept| kept.scope == scope && !seen.contains(&kept.item.id))
                     .map(|kept| kept.item.id.clone())
                     .collect();
-                gone.iter().for_each(|id| self.delete(id));
+                for id in &gone {
+                    self.delete(id);
+                }
             }
             Event::Settled(scope, cursor) => {
                 self.cursors.insert(scope, cursor);

@@ -1,6 +1,8 @@
 //! Whole mailboxes, and what changed in them.
 
-use larder_sdk::Source as _;
+use std::collections::BTreeSet;
+
+use larder_sdk::{ItemId, Source as _};
 use larder_tenant::TenantOptions;
 use serde_json::json;
 
@@ -24,6 +26,10 @@ async fn a_first_run_equals_the_manifest() {
     assert!(fetched.values().all(|times| *times == 1), "an item's content was sent twice");
 }
 
+fn folders_of(keeper: &Keeper) -> BTreeSet<ItemId> {
+    keeper.items().into_iter().filter(|kept| kept.item.folder).map(|kept| kept.item.id).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn later_runs_fetch_what_changed_and_nothing_else() {
     let bench = Bench::start(TenantOptions::default()).await;
@@ -35,6 +41,7 @@ async fn later_runs_fetch_what_changed_and_nothing_else() {
     assert!(keeper.read().is_empty() && keeper.begun() == 0);
     assert_eq!(bench.requests_since(&before, "GetItem"), 0, "nothing had changed");
 
+    let mut folders = folders_of(&keeper);
     for seed in 1..=5 {
         bench.tenant.change(seed, 200);
         let before = bench.tenant.counters();
@@ -45,7 +52,13 @@ async fn later_runs_fetch_what_changed_and_nothing_else() {
         let sent: u64 =
             after.items_fetched.values().sum::<u64>() - before.items_fetched.values().sum::<u64>();
         assert!(sent <= 100, "{sent} contents for at most 100 changes of items");
-        assert_eq!(keeper.begun(), keeper.begun());
+        let now = folders_of(&keeper);
+        assert_eq!(
+            keeper.begun(),
+            now.difference(&folders).count(),
+            "only new folders are listed from nothing"
+        );
+        folders = now;
     }
 }
 

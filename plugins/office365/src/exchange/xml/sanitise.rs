@@ -61,9 +61,9 @@ impl Sanitiser {
         }
         if self.held.is_empty() {
             if byte == b'&' {
-                self.held.push(byte)
+                self.held.push(byte);
             } else {
-                output.push(byte)
+                output.push(byte);
             }
             return;
         }

@@ -106,7 +106,7 @@ async fn a_huge_text_streams() {
     let head = stream::iter([Ok(Bytes::from_static(b"<r><Mime>"))]);
     let middle = stream::iter(0..PIECES).map(move |_| {
         counter.fetch_add(1, Ordering::Relaxed);
-        Ok(Bytes::from_static(&[b'A'; 65536]))
+        Ok(Bytes::from(vec![b'A'; 65536]))
     });
     let tail = stream::iter([Ok(Bytes::from_static(b"&#xD;\n</Mime><Code>NoError</Code></r>"))]);
     let mut pull = Pull::new(head.chain(middle).chain(tail).boxed());
