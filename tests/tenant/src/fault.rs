@@ -246,7 +246,10 @@ mod tests {
         let item = FaultRule { item: Some("/a/x".into()), ..FaultRule::new(FaultKind::Truncate) };
         faults.add(item);
         assert!(!strikes(&faults, "file.$value"), "a rule for an item leaves whole requests alone");
-        assert_eq!(faults.for_item(SERVICE, "ann", "file.$value", &["id", "/a/x"]), Some(FaultKind::Truncate));
+        assert_eq!(
+            faults.for_item(SERVICE, "ann", "file.$value", &["id", "/a/x"]),
+            Some(FaultKind::Truncate)
+        );
     }
 
     #[test]
