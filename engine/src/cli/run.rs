@@ -1,5 +1,7 @@
 //! `larder run`: backs sets up.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -28,6 +30,19 @@ pub(super) struct Run {
     /// Drop whatever the source no longer has, even if it is more than the set's `max_loss`.
     #[arg(long)]
     accept_loss: bool,
+    /// Seconds between checkpoints, from which a run that was cut off is taken up. 0.1 to 86400.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    checkpoint_every: Duration,
+}
+
+/// A number of seconds within reason.
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if (0.1..=86_400.0).contains(&number) {
+        Ok(Duration::from_secs_f64(number))
+    } else {
+        Err("not between 0.1 and 86400".to_owned())
+    }
 }
 
 impl Run {
@@ -38,7 +53,7 @@ impl Run {
         let options = BackupOptions {
             dry_run: self.dry_run,
             accept_loss: self.accept_loss,
-            ..BackupOptions::default()
+            checkpoint_every: self.checkpoint_every,
         };
         let mut code = ExitCode::Done;
         for set in sets {
@@ -64,7 +79,7 @@ impl Run {
     }
 }
 
-fn show(context: &Context, set: &str, summary: &RunSummary, took: std::time::Duration) -> Result<()> {
+fn show(context: &Context, set: &str, summary: &RunSummary, took: Duration) -> Result<()> {
     let record = || {
         json!({
             "type": "summary",
@@ -90,7 +105,7 @@ fn show(context: &Context, set: &str, summary: &RunSummary, took: std::time::Dur
     context.output.flush()
 }
 
-fn text(set: &str, summary: &RunSummary, took: std::time::Duration) -> String {
+fn text(set: &str, summary: &RunSummary, took: Duration) -> String {
     let totals = &summary.totals;
     let head = match summary.snapshot {
         Some(id) => format!(

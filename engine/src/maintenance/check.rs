@@ -21,7 +21,7 @@ use crate::{
     process::Interrupt,
     repository::{BlobReader, LocalState, Nodes, Repository, check_control_objects, layout},
     snapshot::{ContainerRecord, SnapshotRecord},
-    tree::{self, Node, NodeStore, Root},
+    tree::{Node, NodeStore, Root},
 };
 
 /// Opened frames kept while trees are walked.

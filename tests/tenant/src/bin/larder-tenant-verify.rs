@@ -1,0 +1,223 @@
+//! Holds a restored directory against the tenant's manifest: every item must be there, in its folder, byte for byte, and nothing else.
+//!
+//! `larder-tenant-verify MANIFEST DIRECTORY`, with the manifest as the control port gives it. Prints what differs and ends with 1 if
+//! anything does.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use serde_json::Value;
+
+/// Most differences shown one by one.
+const SHOWN_MAX: usize = 40;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [manifest, directory] = arguments.as_slice() else {
+        return fail("usage: larder-tenant-verify MANIFEST DIRECTORY");
+    };
+    match verify(Path::new(manifest), Path::new(directory)) {
+        Ok(report) => report.tell(),
+        Err(error) => fail(&format!("cannot compare {manifest} with {directory}: {error}")),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is a command")]
+fn fail(message: &str) -> ExitCode {
+    eprintln!("{message}");
+    ExitCode::FAILURE
+}
+
+/// What was compared and what differs.
+#[derive(Default)]
+struct Report {
+    items: u64,
+    bytes: u64,
+    differences: Vec<String>,
+}
+
+impl Report {
+    #[expect(clippy::print_stdout, reason = "this is a command")]
+    fn tell(&self) -> ExitCode {
+        for difference in self.differences.iter().take(SHOWN_MAX) {
+            println!("{difference}");
+        }
+        if self.differences.is_empty() {
+            println!("all {} items of the manifest are there, {} bytes equal", self.items, self.bytes);
+            return ExitCode::SUCCESS;
+        }
+        println!("{} differences in {} items", self.differences.len(), self.items);
+        ExitCode::FAILURE
+    }
+
+    fn differs(&mut self, text: String) {
+        self.differences.push(text);
+    }
+}
+
+/// The restored files of one folder by digest, as they are found in the manifest.
+struct Restored {
+    files: BTreeMap<PathBuf, BTreeMap<String, Vec<PathBuf>>>,
+    folders: BTreeSet<PathBuf>,
+}
+
+fn verify(manifest: &Path, directory: &Path) -> Result<Report, Box<dyn Error>> {
+    let mut restored = Restored { files: BTreeMap::new(), folders: BTreeSet::new() };
+    restored.read(directory, Path::new(""))?;
+    let mut report = Report::default();
+    for line in fs::read_to_string(manifest)?.lines() {
+        let item: Value = serde_json::from_str(line)?;
+        report.items += 1;
+        compare(&item, directory, &mut restored, &mut report)?;
+    }
+    for left in restored.files.values().flat_map(BTreeMap::values).flatten() {
+        report.differs(format!("not in the manifest: {}", left.display()));
+    }
+    Ok(report)
+}
+
+impl Restored {
+    fn read(&mut self, top: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+        for entry in fs::read_dir(top.join(folder))? {
+            let entry = entry?;
+            let path = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                self.folders.insert(path.clone());
+                self.read(top, &path)?;
+            } else {
+                let mut hasher = blake3::Hasher::new();
+                std::io::copy(&mut fs::File::open(entry.path())?, &mut hasher)?;
+                let digest = hasher.finalize().to_hex().to_string();
+                self.files.entry(folder.to_owned()).or_default().entry(digest).or_default().push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a file of this content out of a folder, the one called `name` if there is a choice.
+    fn take(&mut self, folder: &Path, digest: &str, name: &str) -> Option<PathBuf> {
+        let files = self.files.get_mut(folder)?.get_mut(digest)?;
+        let place = files.iter().position(|path| path.file_name().is_some_and(|file| file == name)).unwrap_or(0);
+        (place < files.len()).then(|| files.remove(place))
+    }
+
+    /// Takes any file of properties.
+    fn take_properties(&mut self, folder: &Path) -> Option<PathBuf> {
+        let files = self.files.get_mut(folder)?;
+        files.values_mut().find_map(|same| {
+            let place = same.iter().position(|path| path.extension().is_some_and(|extension| extension == "json"))?;
+            Some(same.remove(place))
+        })
+    }
+
+    /// Takes a file by its name.
+    fn take_named(&mut self, folder: &Path, name: &str) -> Option<PathBuf> {
+        let files = self.files.get_mut(folder)?;
+        files.values_mut().find_map(|same| {
+            let place = same.iter().position(|path| path.file_name().is_some_and(|file| file == name))?;
+            Some(same.remove(place))
+        })
+    }
+}
+
+fn compare(
+    item: &Value,
+    directory: &Path,
+    restored: &mut Restored,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let text = |key: &str| item[key].as_str().unwrap_or_default();
+    match (text("service"), text("kind")) {
+        ("sharepoint", "site") => expect_folder(&site(item), restored, report),
+        ("sharepoint", "list" | "library" | "folder") => expect_folder(&sharepoint_path(item), restored, report),
+        ("sharepoint", "list_item") => {
+            let path = sharepoint_path(item);
+            let name = format!("{}.json", name_of(&path));
+            let folder = path.parent().unwrap_or(Path::new(""));
+            match restored.take_named(folder, &name) {
+                None => report.differs(format!("missing: {}", folder.join(&name).display())),
+                Some(found) => compare_fields(item, &directory.join(found), report)?,
+            }
+            for attachment in item["attachments"].as_array().into_iter().flatten() {
+                let folder = folder.join(format!("{name}.attachments"));
+                expect_content(attachment, &folder, attachment["name"].as_str().unwrap_or_default(), restored, report);
+            }
+        }
+        ("sharepoint", _) => {
+            let path = sharepoint_path(item);
+            expect_content(item, path.parent().unwrap_or(Path::new("")), &name_of(&path), restored, report);
+        }
+        ("exchange", "folder") => expect_folder(&exchange_path(item), restored, report),
+        ("exchange", _) => expect_content(item, &exchange_path(item), "", restored, report),
+        (service, kind) => report.differs(format!("the manifest has an unknown item: {service} {kind}")),
+    }
+    Ok(())
+}
+
+fn expect_folder(folder: &Path, restored: &Restored, report: &mut Report) {
+    if !restored.folders.contains(folder) {
+        report.differs(format!("missing folder: {}", folder.display()));
+    }
+}
+
+fn expect_content(item: &Value, folder: &Path, name: &str, restored: &mut Restored, report: &mut Report) {
+    let found = match item["blake3"].as_str() {
+        Some(digest) => restored.take(folder, digest, name),
+        // The server makes no MIME of it: what is kept is its properties.
+        None => restored.take_properties(folder),
+    };
+    match found {
+        Some(_) => report.bytes += item["size"].as_u64().unwrap_or_default(),
+        None => report.differs(format!(
+            "missing or different: {} {}",
+            folder.join(name).display(),
+            item["subject"].as_str().unwrap_or_default()
+        )),
+    }
+}
+
+/// Every field of the manifest stands in the restored JSON with the same value.
+fn compare_fields(item: &Value, file: &Path, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let stored: Value = serde_json::from_slice(&fs::read(file)?)?;
+    for (name, value) in item["fields"].as_object().into_iter().flatten() {
+        let found = stored.get(name).or_else(|| stored.get("fields").and_then(|fields| fields.get(name)));
+        if found.unwrap_or(&Value::Null) != value {
+            report.differs(format!("{}: field {name} is {found:?}, should be {value}", file.display()));
+        }
+    }
+    Ok(())
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// Where a site's own folder is.
+fn site(item: &Value) -> PathBuf {
+    let url = item["site"].as_str().unwrap_or_default().trim_matches('/');
+    let host = item["host"].as_str().unwrap_or_default();
+    match (url, host) {
+        ("", "my") => PathBuf::from("sharepoint/@my"),
+        ("", _) => PathBuf::from("sharepoint/@root"),
+        (url, _) => Path::new("sharepoint").join(url),
+    }
+}
+
+/// A list stands in its site by the last part of its URL: `/sites/a/Lists/Tasks` is `sharepoint/sites/a/Tasks`.
+fn sharepoint_path(item: &Value) -> PathBuf {
+    let path = item["path"].as_str().unwrap_or_default();
+    let base = item["site"].as_str().unwrap_or_default().trim_end_matches('/');
+    let inside = path.strip_prefix(base).unwrap_or(path).trim_start_matches('/');
+    site(item).join(inside.strip_prefix("Lists/").unwrap_or(inside))
+}
+
+fn exchange_path(item: &Value) -> PathBuf {
+    let mut path = Path::new("exchange").join(item["mailbox"].as_str().unwrap_or_default());
+    path.extend(item["path"].as_array().into_iter().flatten().filter_map(Value::as_str));
+    path
+}
