@@ -8,7 +8,9 @@ use larder_sdk::{Error, ErrorKind};
 use super::{names::prefix, xml::Element};
 
 /// Longest back-off that is believed, so that one wrong number cannot stop a backup for days.
-const BACK_OFF_MAX: Duration = Duration::from_secs(24 * 3600);
+const BACK_OFF_MAX: Duration = Duration::from_hours(24);
+/// Servers cut fractions of a millisecond off: added so that no request is sent before the time they meant.
+const ROUNDING: Duration = Duration::from_millis(2);
 /// Longest text of the server in our messages, in bytes.
 const TEXT_BYTES_MAX: usize = 300;
 
@@ -102,7 +104,8 @@ impl Problem {
             let text = value.text.trim();
             match value.attribute("Name") {
                 Some("BackOffMilliseconds") => {
-                    self.back_off = text.parse().ok().map(|ms| Duration::from_millis(ms).min(BACK_OFF_MAX));
+                    self.back_off =
+                        text.parse().ok().map(|ms| Duration::from_millis(ms).min(BACK_OFF_MAX) + ROUNDING);
                 }
                 Some("InnerErrorResponseCode") if text.starts_with("Error") => {
                     text.clone_into(&mut self.code);
@@ -284,7 +287,7 @@ mod tests {
             ));
             let problem = Problem::of_fault(&fault);
             assert_eq!(problem.code, "ErrorServerBusy");
-            assert_eq!(problem.back_off, Some(Duration::from_millis(297_749)));
+            assert_eq!(problem.back_off, Some(Duration::from_millis(297_749) + ROUNDING));
             assert_eq!(problem.advice(), Advice::RestAccount);
             let error = problem.error("reading");
             assert_eq!((error.kind(), error.code()), (ErrorKind::RetryAfter, Some("ews-server-busy")));
@@ -317,7 +320,7 @@ mod tests {
         let fault = tree_of(
             "<F><MessageXml><Value Name=\"BackOffMilliseconds\">99999999999</Value></MessageXml></F>",
         );
-        assert_eq!(Problem::of_fault(&fault).back_off, Some(BACK_OFF_MAX));
+        assert_eq!(Problem::of_fault(&fault).back_off, Some(BACK_OFF_MAX + ROUNDING));
         let fault =
             tree_of("<F><MessageXml><Value Name=\"BackOffMilliseconds\">soon</Value></MessageXml></F>");
         assert_eq!(Problem::of_fault(&fault).back_off, None);

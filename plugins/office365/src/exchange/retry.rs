@@ -16,7 +16,7 @@ const RESTS_MAX: u32 = 100;
 /// How long an account rests that was told to, but not how long, the first time. Each time twice as long.
 const REST: Duration = Duration::from_secs(10);
 /// Longest such rest.
-const REST_MAX: Duration = Duration::from_secs(300);
+const REST_MAX: Duration = Duration::from_mins(5);
 /// How long an account rests that has too many requests under way.
 const FEWER_REST: Duration = Duration::from_millis(250);
 /// Pauses while a mailbox's server has trouble: a failover takes minutes.
@@ -24,9 +24,9 @@ const MAILBOX_PAUSES: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(20),
-    Duration::from_secs(60),
-    Duration::from_secs(60),
-    Duration::from_secs(120),
+    Duration::from_mins(1),
+    Duration::from_mins(1),
+    Duration::from_mins(2),
 ];
 /// Pauses after an error of the server's own, or a broken answer.
 const SHORT_PAUSES: [Duration; 3] =

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Longest time one account's check takes.
-const CHECK_MAX: Duration = Duration::from_secs(60);
+const CHECK_MAX: Duration = Duration::from_mins(1);
 
 /// See [`Exchange::validate`].
 pub(super) async fn validate(exchange: &Exchange) -> Vec<Finding> {
