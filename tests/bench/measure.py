@@ -36,10 +36,16 @@ def run(command, environment, log, folder, limit):
             command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
         guard = threading.Timer(limit, process.kill)
+        guard.daemon = True
         guard.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # interrupted: nothing is left running
+            process.kill()
+            raise
+        finally:
+            guard.cancel()
         seconds = time.monotonic() - begun
-        guard.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         said = log.read_text(errors="replace")[-LOG_TAIL:].strip()

@@ -31,7 +31,9 @@ class Tool:
     name = ""
 
     def __init__(self, program):
-        self.program = shutil.which(program)
+        found = shutil.which(program)
+        # Absolute, since commands run in folders of their own.
+        self.program = found and os.path.abspath(found)
 
     def environment(self, place):
         """The environment of all its commands."""
