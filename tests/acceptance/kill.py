@@ -22,6 +22,7 @@ LATENCY_MS = 60
 KILL_AFTER = (0.3, 3.0)
 CHANGES = 1500
 FULL_RESTORE_EVERY = 10
+KINDS = ("file", "message", "event", "contact", "note", "task")
 
 
 class Tally:
@@ -177,21 +178,17 @@ def through(room, tenant, tally, ended, found):
     fetched = tenant.counters()["items_fetched"]
     tally.fetched += sum(fetched.values())
     tally.items += len(fetched)
-    wanted = sorted(entry["blake3"] for entry in tenant.manifest() if entry.get("blake3") and entry["kind"] != "list_item")
+    manifest = [e for e in tenant.manifest() if e["kind"] in KINDS]
     listing = room.larder("ls", summary["snapshot"], "--recursive", "--json", "--repository", "main")
-    kinds = {"file", "message", "event", "contact", "note"}
-    have = sorted(
-        stream["blake3"]
-        for item in listing.of("item")
-        if item["kind"] in kinds
-        for stream in item["streams"]
-        if stream["name"] == "content"
-    )
-    same = have == wanted
+    items = [item for item in listing.of("item") if item["kind"] in KINDS]
+    wanted = Counter(entry["blake3"] for entry in manifest if entry["blake3"])
+    have = Counter(stream["blake3"] for item in items for stream in item["streams"] if stream["name"] == "content")
+    missing = wanted - have
+    same = not missing and len(items) == len(manifest)
     tally.equal += same
     if not same:
-        missing, extra = Counter(wanted) - Counter(have), Counter(have) - Counter(wanted)
-        tally.troubles.append(f"{summary['snapshot']}: missing {[e for e in tenant.manifest() if e.get('blake3') in missing][:5]}, too many {list(extra)[:5]}")
+        text = f"{len(manifest)} items wanted, {len(items)} there; missing {list(missing)[:5]}"
+        tally.troubles.append(f"{summary['snapshot']}: {text}")
 
 
 def make_tree(tree, source):
