@@ -64,7 +64,7 @@ macro_rules! byte_string {
         }
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_byte_buf($crate::bytestring::BytesVisitor { max: $bytes_max }).map(Self)
+                deserializer.deserialize_bytes($crate::bytestring::BytesVisitor { max: $bytes_max }).map(Self)
             }
         }
     };

@@ -18,13 +18,14 @@ fn plugin(subject: &Subject) -> &'static dyn Plugin {
     match subject.name {
         "files" => &larder_files::FilesPlugin,
         "object-store" => &larder_object_store::ObjectStorePlugin,
+        "office365" => &larder_office365::Office365Plugin,
         _ => &larder_misbehaving::Misbehaving,
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sources_conform_through_their_traits() {
-    for subject in sources() {
+    for subject in sources().await {
         let source = plugin(&subject).source(&subject.options, Host::new(TestHost::new())).unwrap();
         let report =
             check_source(&*source).await.unwrap_or_else(|violation| panic!("{}: {violation}", subject.name));
@@ -45,7 +46,7 @@ async fn destinations_conform_through_their_traits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn linked_sources_conform_through_the_boundary() {
     let registry = Registry::new();
-    for subject in sources() {
+    for subject in sources().await {
         // A test's own plugin is not linked into the engine.
         if registry.find(subject.name).is_err() {
             continue;

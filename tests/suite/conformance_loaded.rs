@@ -10,7 +10,7 @@ use crate::support::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loaded_sources_conform() {
-    for subject in sources() {
+    for subject in sources().await {
         let installed = Installed::new(subject.krate, "");
         let registry = installed.load(CallLimits::default());
         let plugin = find(&registry, subject.name);

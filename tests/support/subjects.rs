@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use serde_json::json;
+use larder_tenant::{Tenant, TenantOptions};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A plugin's name, its options, and what they point at for as long as this lives.
@@ -11,10 +12,11 @@ pub struct Subject {
     pub krate: &'static str,
     pub options: String,
     _place: Option<TempDir>,
+    _tenant: Option<Tenant>,
 }
 
 /// The sources.
-pub fn sources() -> Vec<Subject> {
+pub async fn sources() -> Vec<Subject> {
     let place = tempfile::tempdir().unwrap();
     for root in ["one", "two"] {
         let folder = place.path().join(root).join("a folder/with another");
@@ -33,8 +35,17 @@ pub fn sources() -> Vec<Subject> {
             krate: "larder_files",
             options: json!({ "paths": paths }).to_string(),
             _place: Some(place),
+            _tenant: None,
         },
-        Subject { name: "misbehaving", krate: "larder_misbehaving", options: good(), _place: None },
+        Subject {
+            name: "misbehaving",
+            krate: "larder_misbehaving",
+            options: good(),
+            _place: None,
+            _tenant: None,
+        },
+        office365("sharepoint").await,
+        office365("exchange").await,
     ]
 }
 
@@ -49,12 +60,49 @@ pub fn destinations() -> Vec<Subject> {
         krate: "larder_object_store",
         options: options.to_string(),
         _place: place,
+        _tenant: None,
     };
     vec![
         object_store(folder, Some(place)),
         object_store(memory, None),
-        Subject { name: "misbehaving", krate: "larder_misbehaving", options, _place: None },
+        Subject { name: "misbehaving", krate: "larder_misbehaving", options, _place: None, _tenant: None },
     ]
+}
+
+/// One service of a simulated tenant, its app passwords in files.
+async fn office365(service: &str) -> Subject {
+    let tenant = Tenant::start(TenantOptions::default()).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let about = tenant.describe();
+    let account = |account: &Value| {
+        let (user, password) = (account["user"].as_str().unwrap(), account["app_password"].as_str().unwrap());
+        let file = place.path().join(user);
+        fs::write(&file, password).unwrap();
+        json!({ "user": user, "password": { "file": file }, "services": [service] })
+    };
+    let accounts: Vec<Value> = about["accounts"].as_array().unwrap().iter().map(account).collect();
+    let mut endpoints: serde_json::Map<_, _> = ["login", "sharepoint", "my", "admin"]
+        .into_iter()
+        .map(|name| (name.to_owned(), about[name].clone()))
+        .collect();
+    let exchange = format!("{}/EWS/Exchange.asmx", tenant.endpoints().exchange);
+    endpoints.insert("exchange".to_owned(), exchange.into());
+    let mut options = json!({
+        "tenant": "contoso",
+        "accounts": accounts,
+        "endpoints": endpoints,
+    });
+    options[service] = match service {
+        "exchange" => json!({ "mailboxes": ["*@contoso.example"] }),
+        _ => json!({ "versions": "latest" }),
+    };
+    Subject {
+        name: "office365",
+        krate: "larder_office365",
+        options: options.to_string(),
+        _place: Some(place),
+        _tenant: Some(tenant),
+    }
 }
 
 fn good() -> String {

@@ -12,6 +12,8 @@ use crate::{
 
 const KIND: u16 = ANSWER | Op::Next as u16;
 const VERSION: u16 = 1;
+/// Room made beforehand for an event, in bytes; most are smaller.
+const EVENT_BYTES: usize = 256;
 
 /// The events as they are written. Variants stand in the same order as in [`Incoming`].
 #[derive(Serialize)]
@@ -55,7 +57,7 @@ pub enum Incoming {
 
 /// Encodes a batch. An unknown event, of an SDK newer than this function, is an error.
 pub fn encode_batch(events: &[Event]) -> Result<Bytes> {
-    let mut bytes = Vec::with_capacity(BATCH_BYTES + ENVELOPE_BYTES);
+    let mut bytes = Vec::with_capacity((events.len() * EVENT_BYTES).min(BATCH_BYTES) + ENVELOPE_BYTES);
     bytes.extend_from_slice(&KIND.to_le_bytes());
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&[0; 4]);

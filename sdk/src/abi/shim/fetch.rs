@@ -1,16 +1,16 @@
 //! Fetching many streams in one call: small contents come back whole, large ones as open bodies.
 
 use std::{
+    cell::{Cell, RefCell},
     panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Poll,
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{FutureExt, StreamExt, poll, stream::FuturesUnordered};
+use futures::{FutureExt, future::join_all};
 
 use super::{
     Object, Objects, answer_with,
@@ -76,35 +76,23 @@ pub(super) fn fetch(reader: &Arc<ReaderObject>, wants: &[(u64, u32)], objects: &
     pack(reader, outcomes, objects)
 }
 
-/// Opens stream after stream, going on to the next while up to [`OPEN_BODIES_MAX`] wait for something.
+/// Opens the streams in [`OPEN_BODIES_MAX`] lanes: each takes the next want when it is done with one. What is in
+/// memory already never makes a lane wait: then the first lane does it all, and nothing is allocated for a want.
 async fn open_all(reader: &ReaderObject, wants: &[(u64, u32)], room: &Room) -> Vec<Result<Outcome>> {
-    let mut outcomes: Vec<Result<Outcome>> = Vec::with_capacity(wants.len());
-    let mut waiting = FuturesUnordered::new();
-    for (place, want) in wants.iter().enumerate() {
-        if waiting.len() == OPEN_BODIES_MAX
-            && let Some((place, outcome)) = waiting.next().await
-        {
-            outcomes[place] = outcome;
+    let next = Cell::new(0);
+    let outcomes = RefCell::new(Vec::new());
+    outcomes.borrow_mut().resize_with(wants.len(), || None);
+    let lane = || async {
+        while let Some(want) = wants.get(next.get()) {
+            let place = next.replace(next.get() + 1);
+            // A panic is this stream's own error, like any other.
+            let outcome = AssertUnwindSafe(one(reader, *want, room)).catch_unwind().await;
+            outcomes.borrow_mut()[place] = Some(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
         }
-        // A panic is this stream's own error, like any other.
-        let mut opening = Box::pin(AssertUnwindSafe(one(reader, *want, room)).catch_unwind());
-        // What is in memory already is there at the first poll, and needs no place among those that wait.
-        match poll!(&mut opening) {
-            Poll::Ready(outcome) => outcomes.push(caught(outcome)),
-            Poll::Pending => {
-                outcomes.push(Err(Error::bug("a stream was not opened")));
-                waiting.push(async move { (place, caught(opening.await)) });
-            }
-        }
-    }
-    while let Some((place, outcome)) = waiting.next().await {
-        outcomes[place] = outcome;
-    }
-    outcomes
-}
-
-fn caught(outcome: std::thread::Result<Result<Outcome>>) -> Result<Outcome> {
-    outcome.unwrap_or_else(|panic| Err(panicked(&*panic)))
+    };
+    join_all((0..OPEN_BODIES_MAX).map(|_| lane())).await;
+    let opened = |outcome: Option<_>| outcome.unwrap_or_else(|| Err(Error::bug("a stream was not opened")));
+    outcomes.into_inner().into_iter().map(opened).collect()
 }
 
 async fn one(reader: &ReaderObject, (number, stream): (u64, u32), room: &Room) -> Result<Outcome> {
