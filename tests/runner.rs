@@ -1,4 +1,5 @@
 //! Tests of the whole, one binary.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

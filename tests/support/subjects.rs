@@ -55,7 +55,7 @@ pub fn destinations() -> Vec<Subject> {
     let place = tempfile::tempdir().unwrap();
     let folder = json!({ "url": format!("file://{}/repository", place.path().display()), "options": {} });
     let memory = json!({ "url": "memory:///conformance", "options": {} });
-    let object_store = |options: serde_json::Value, place| Subject {
+    let object_store = |options: Value, place| Subject {
         name: "object-store",
         krate: "larder_object_store",
         options: options.to_string(),
