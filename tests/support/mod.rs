@@ -1,4 +1,4 @@
 //! What tests share.
 
-pub mod plugins;
-pub mod subjects;
+pub(crate) mod plugins;
+pub(crate) mod subjects;

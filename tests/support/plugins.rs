@@ -12,25 +12,25 @@ use larder_sdk::testing::TestHost;
 use tempfile::TempDir;
 
 /// Where cargo put the library of a crate: beside the test's own binary.
-pub fn built(krate: &str) -> PathBuf {
+pub(crate) fn built(krate: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.with_file_name(format!("{DLL_PREFIX}{krate}{DLL_SUFFIX}"))
 }
 
 /// A plugin installed in a folder that only this user may write to.
-pub struct Installed {
+pub(crate) struct Installed {
     folder: TempDir,
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl Installed {
     /// Copies a crate's library, under its own name with something added.
-    pub fn new(krate: &str, suffix: &str) -> Self {
+    pub(crate) fn new(krate: &str, suffix: &str) -> Self {
         Self::copy(&built(krate), krate, suffix)
     }
 
     /// Copies a library from anywhere.
-    pub fn copy(library: &Path, krate: &str, suffix: &str) -> Self {
+    pub(crate) fn copy(library: &Path, krate: &str, suffix: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("{DLL_PREFIX}{krate}{suffix}{DLL_SUFFIX}"));
         fs::copy(library, &path).unwrap();
@@ -40,18 +40,18 @@ impl Installed {
     }
 
     /// Sets the file's mode.
-    pub fn set_mode(&self, mode: u32) {
+    pub(crate) fn set_mode(&self, mode: u32) {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(&self.path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
     /// The folder it lies in.
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
 
     /// Loads it, in a registry of its own.
-    pub fn load(&self, limits: CallLimits) -> Registry {
+    pub(crate) fn load(&self, limits: CallLimits) -> Registry {
         let mut registry = Registry::with_limits(limits);
         registry.add_path(&self.path, None).unwrap();
         registry
@@ -59,11 +59,11 @@ impl Installed {
 }
 
 /// A host for an instance.
-pub fn host() -> Arc<TestHost> {
+pub(crate) fn host() -> Arc<TestHost> {
     Arc::new(TestHost::new())
 }
 
 /// The plugin of a name.
-pub fn find<'a>(registry: &'a Registry, name: &str) -> &'a LoadedPlugin {
+pub(crate) fn find<'a>(registry: &'a Registry, name: &str) -> &'a LoadedPlugin {
     registry.find(name).unwrap()
 }

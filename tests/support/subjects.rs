@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A plugin's name, its options, and what they point at for as long as this lives.
-pub struct Subject {
-    pub name: &'static str,
-    pub krate: &'static str,
-    pub options: String,
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) krate: &'static str,
+    pub(crate) options: String,
     _place: Option<TempDir>,
     _tenant: Option<Tenant>,
 }
 
 /// The sources.
-pub async fn sources() -> Vec<Subject> {
+pub(crate) async fn sources() -> Vec<Subject> {
     let place = tempfile::tempdir().unwrap();
     for root in ["one", "two"] {
         let folder = place.path().join(root).join("a folder/with another");
@@ -50,7 +50,7 @@ pub async fn sources() -> Vec<Subject> {
 }
 
 /// The destinations.
-pub fn destinations() -> Vec<Subject> {
+pub(crate) fn destinations() -> Vec<Subject> {
     let options = json!({ "url": "memory:", "options": { "mode": "good" } }).to_string();
     let place = tempfile::tempdir().unwrap();
     let folder = json!({ "url": format!("file://{}/repository", place.path().display()), "options": {} });
