@@ -334,7 +334,9 @@ impl Engine {
     fn view(&self, spec: &SnapshotSpec) -> Result<(SnapshotView, SnapshotInfo)> {
         let repository = self.open(self.repository_of(spec.repository.as_deref(), spec.set.as_deref())?)?;
         let info = self.find_snapshot(&repository, spec)?;
-        repository.load_index()?;
+        for broken in repository.load_index_around()? {
+            self.context.events.event(Event::warning("larder", broken.full_message()));
+        }
         let blobs = Arc::new(BlobReader::new(repository, READ_CACHE_BYTES));
         Ok((SnapshotView::open(blobs, &info.record)?, info))
     }

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Many threads allocate and free large buffers here; the system's allocator keeps a share for each of them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     ExitCode::from(larder::cli::main(std::env::args_os()).number())
 }

@@ -69,7 +69,7 @@ pub fn encode_segment(
     entries: &mut [IndexEntry],
 ) -> Result<(ObjectName, Bytes)> {
     entries.sort_unstable_by_key(|entry| entry.id);
-    let mut writer = LargeWriter::create(keys, repository, kind)?;
+    let mut writer = LargeWriter::create(keys, repository, kind, 0)?;
     let name = writer.name();
     let mut directory = SegmentDirectory::default();
     for page in entries.chunks(PAGE_ENTRIES) {

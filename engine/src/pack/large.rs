@@ -34,10 +34,13 @@ pub struct LargeWriter {
 
 impl LargeWriter {
     /// Starts an object of a fresh name.
-    pub fn create(keys: &Keys, repository: RepositoryId, kind: ObjectKind) -> Result<Self> {
+    ///
+    /// `capacity` is about how many bytes it will have: growing a large object doubles what it takes meanwhile.
+    pub fn create(keys: &Keys, repository: RepositoryId, kind: ObjectKind, capacity: usize) -> Result<Self> {
         let name = ObjectName::random()?;
         let sealer = ObjectSealer::create(keys, repository, kind, name)?;
-        let bytes = sealer.header().as_bytes().to_vec();
+        let mut bytes = Vec::with_capacity(capacity);
+        bytes.extend_from_slice(sealer.header().as_bytes());
         Ok(Self { name, sealer, bytes, frames: 0 })
     }
 
@@ -174,7 +177,7 @@ mod tests {
     fn an_object_is_read_back_from_its_ends() {
         let keys = Keys::generate().unwrap();
         let repository = RepositoryId([5; 16]);
-        let mut writer = LargeWriter::create(&keys, repository, ObjectKind::TreePack).unwrap();
+        let mut writer = LargeWriter::create(&keys, repository, ObjectKind::TreePack, 0).unwrap();
         let name = writer.name();
         let places: Vec<_> = (0..5_u8).map(|n| writer.push(vec![n; 1000]).unwrap()).collect();
         let object = writer.finish(b"directory").unwrap();

@@ -114,14 +114,27 @@ impl Repository {
 
     /// Loads every index segment. A damaged one is an error: blobs it names would look as if they were not stored.
     pub fn load_index(&self) -> Result<()> {
+        match self.load_index_around()?.into_iter().next() {
+            Some(damaged) => Err(damaged),
+            None => Ok(()),
+        }
+    }
+
+    /// Loads every index segment that reads, and returns what is wrong with the others: enough for reading, where what they name is
+    /// found to be missing when it is needed.
+    pub fn load_index_around(&self) -> Result<Vec<EngineError>> {
+        let mut broken = Vec::new();
         for kind in BlobKind::ALL {
             for (key, info) in self.store.list_all(layout::index_folder(kind)).map_err(EngineError::store)? {
-                if let Some(name) = layout::name_of(&key) {
-                    self.load_segment(kind, name, &key, &info)?;
+                let Some(name) = layout::name_of(&key) else { continue };
+                match self.load_segment(kind, name, &key, &info) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == EngineErrorKind::Damaged => broken.push(error),
+                    Err(error) => return Err(error),
                 }
             }
         }
-        Ok(())
+        Ok(broken)
     }
 
     /// Loads one segment; returns how many entries it has.

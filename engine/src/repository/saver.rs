@@ -28,7 +28,7 @@ const QUEUE_BYTES_MAX: usize = 8 << 20;
 /// Most finished packs that wait for an upload.
 const UPLOADS_WAITING_MAX: usize = 1;
 const ENCODERS: usize = 2;
-const UPLOADERS: usize = 3;
+const UPLOADERS: usize = 2;
 /// An index segment is written once it would have this many entries, and at every flush.
 const SEGMENT_ENTRIES_MAX: usize = 256 << 10;
 const LEVEL: i32 = 3;
@@ -244,6 +244,8 @@ impl Shared {
     /// Appends a frame to the open pack of its kind; returns the pack if it is now full.
     fn append(&self, kind: BlobKind, frame: &RawFrame, encoded: Vec<u8>) -> Result<Option<FinishedPack>> {
         let mut open = lock(&self.packs[kind as usize]);
+        // Tree packs seldom get far; data packs get full.
+        let capacity = if kind == BlobKind::Data { PACK_BYTES + PACK_BYTES / 8 } else { 0 };
         let pack = match &mut *open {
             Some(pack) => pack,
             none => none.insert(OpenPack {
@@ -251,6 +253,7 @@ impl Shared {
                     self.repository.keys(),
                     self.repository.id(),
                     layout::pack_kind(kind),
+                    capacity,
                 )?,
                 directory: PackDirectory::default(),
                 entries: Vec::new(),

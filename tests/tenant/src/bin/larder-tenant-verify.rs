@@ -70,10 +70,13 @@ fn verify(manifest: &Path, directory: &Path) -> Result<Report, Box<dyn Error>> {
     let mut restored = Restored { files: BTreeMap::new(), folders: BTreeSet::new() };
     restored.read(directory, Path::new(""))?;
     let mut report = Report::default();
-    for line in fs::read_to_string(manifest)?.lines() {
-        let item: Value = serde_json::from_str(line)?;
+    let text = fs::read_to_string(manifest)?;
+    let mut items = text.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+    // What has no digest takes what is left.
+    items.sort_by_key(|item| item["blake3"].is_null());
+    for item in &items {
         report.items += 1;
-        compare(&item, directory, &mut restored, &mut report)?;
+        compare(item, directory, &mut restored, &mut report)?;
     }
     for left in restored.files.values().flat_map(BTreeMap::values).flatten() {
         report.differs(format!("not in the manifest: {}", left.display()));
@@ -106,13 +109,9 @@ impl Restored {
         (place < files.len()).then(|| files.remove(place))
     }
 
-    /// Takes any file of properties.
-    fn take_properties(&mut self, folder: &Path) -> Option<PathBuf> {
-        let files = self.files.get_mut(folder)?;
-        files.values_mut().find_map(|same| {
-            let place = same.iter().position(|path| path.extension().is_some_and(|extension| extension == "json"))?;
-            Some(same.remove(place))
-        })
+    /// Takes any file.
+    fn take_any(&mut self, folder: &Path) -> Option<PathBuf> {
+        self.files.get_mut(folder)?.values_mut().find_map(Vec::pop)
     }
 
     /// Takes a file by its name.
@@ -168,8 +167,8 @@ fn expect_folder(folder: &Path, restored: &Restored, report: &mut Report) {
 fn expect_content(item: &Value, folder: &Path, name: &str, restored: &mut Restored, report: &mut Report) {
     let found = match item["blake3"].as_str() {
         Some(digest) => restored.take(folder, digest, name),
-        // The server makes no MIME of it: what is kept is its properties.
-        None => restored.take_properties(folder),
+        // The server makes no MIME of it: what is kept was made from its properties.
+        None => restored.take_any(folder),
     };
     match found {
         Some(_) => report.bytes += item["size"].as_u64().unwrap_or_default(),
@@ -218,6 +217,8 @@ fn sharepoint_path(item: &Value) -> PathBuf {
 
 fn exchange_path(item: &Value) -> PathBuf {
     let mut path = Path::new("exchange").join(item["mailbox"].as_str().unwrap_or_default());
-    path.extend(item["path"].as_array().into_iter().flatten().filter_map(Value::as_str));
+    let folders = item["path"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    // A folder's name may hold what a path's part cannot.
+    path.extend(folders.map(|folder| folder.replace('/', "_")));
     path
 }
