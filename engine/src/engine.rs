@@ -261,7 +261,13 @@ impl Engine {
         let repository = self.open(config)?;
         let phase = if options.read_data { Phase::Verifying } else { Phase::Checking };
         self.phase(phase, &config.name);
-        maintenance::check(&repository, &self.local(&repository)?, options, &*self.context.events, &self.context.interrupt)
+        maintenance::check(
+            &repository,
+            &self.local(&repository)?,
+            options,
+            &*self.context.events,
+            &self.context.interrupt,
+        )
     }
 
     fn phase(&self, phase: Phase, subject: &str) {

@@ -14,7 +14,7 @@ from harness import MEMORY_MAX, Room, Score, megabytes, say
 
 CHANGES = 200
 RATIO_MIN = 2.7
-THROTTLE = {"per_second": 60, "burst": 20, "penalty_ms": 1000}
+THROTTLE = {"per_second": 60, "burst": 60, "penalty_ms": 500}
 BIG_FILE = 2 << 30
 BIG_MESSAGE = 100 << 20
 MAIL_KINDS = ("message", "event", "contact", "note", "task")

@@ -156,7 +156,10 @@ impl Check<'_> {
         for (set, mut snapshots) in sets {
             snapshots.sort_by_key(|(name, snapshot)| (snapshot.run, snapshot.finished, *name));
             if let Some(why) = missing_run(&snapshots, self.local.highest_run(&set)?) {
-                self.report.problem(format!("set `{set}`"), format!("a snapshot is missing without a removal record: {why}"));
+                self.report.problem(
+                    format!("set `{set}`"),
+                    format!("a snapshot is missing without a removal record: {why}"),
+                );
             }
         }
         Ok(())
@@ -167,7 +170,8 @@ impl Check<'_> {
         for (kind, name) in segments {
             if !self.segments.contains(&(*kind, *name)) {
                 let key = layout::in_folder(layout::index_folder(*kind), *name)?;
-                self.report.problem(key.as_str(), format!("it is missing from the store; {of} was written with it"));
+                self.report
+                    .problem(key.as_str(), format!("it is missing from the store; {of} was written with it"));
             }
         }
         Ok(())

@@ -73,12 +73,17 @@ pub(crate) fn missing_run(
     for (name, snapshot) in snapshots {
         if snapshot.run > expected {
             let base = snapshot.base.map_or_else(String::new, |base| format!(" `snapshots/{base}`"));
-            return Some(format!("number {expected}: `snapshots/{name}` is number {} and was built on{base}", snapshot.run));
+            return Some(format!(
+                "number {expected}: `snapshots/{name}` is number {} and was built on{base}",
+                snapshot.run
+            ));
         }
         expected = snapshot.run + 1;
     }
     match seen {
-        Some((run, name)) if run >= expected => Some(format!("number {run}, `snapshots/{name}`, which this machine has seen")),
+        Some((run, name)) if run >= expected => {
+            Some(format!("number {run}, `snapshots/{name}`, which this machine has seen"))
+        }
         _ => None,
     }
 }

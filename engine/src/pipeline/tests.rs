@@ -247,11 +247,7 @@ fn any_damaged_object_is_named() {
             let named = report.problems.iter().any(|problem| {
                 problem.subject.contains(key.as_str()) || problem.message.contains(key.as_str())
             });
-            assert!(
-                named,
-                "damage {damage} of {key}: {:?}",
-                report.problems
-            );
+            assert!(named, "damage {damage} of {key}: {:?}", report.problems);
             world.store.objects().insert(key.clone(), good.clone());
         }
     }

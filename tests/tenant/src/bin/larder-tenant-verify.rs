@@ -105,7 +105,8 @@ impl Restored {
     /// Takes a file of this content out of a folder, the one called `name` if there is a choice.
     fn take(&mut self, folder: &Path, digest: &str, name: &str) -> Option<PathBuf> {
         let files = self.files.get_mut(folder)?.get_mut(digest)?;
-        let place = files.iter().position(|path| path.file_name().is_some_and(|file| file == name)).unwrap_or(0);
+        let place =
+            files.iter().position(|path| path.file_name().is_some_and(|file| file == name)).unwrap_or(0);
         (place < files.len()).then(|| files.remove(place))
     }
 
@@ -133,7 +134,9 @@ fn compare(
     let text = |key: &str| item[key].as_str().unwrap_or_default();
     match (text("service"), text("kind")) {
         ("sharepoint", "site") => expect_folder(&site(item), restored, report),
-        ("sharepoint", "list" | "library" | "folder") => expect_folder(&sharepoint_path(item), restored, report),
+        ("sharepoint", "list" | "library" | "folder") => {
+            expect_folder(&sharepoint_path(item), restored, report)
+        }
         ("sharepoint", "list_item") => {
             let path = sharepoint_path(item);
             let name = format!("{}.json", name_of(&path));
@@ -144,7 +147,13 @@ fn compare(
             }
             for attachment in item["attachments"].as_array().into_iter().flatten() {
                 let folder = folder.join(format!("{name}.attachments"));
-                expect_content(attachment, &folder, attachment["name"].as_str().unwrap_or_default(), restored, report);
+                expect_content(
+                    attachment,
+                    &folder,
+                    attachment["name"].as_str().unwrap_or_default(),
+                    restored,
+                    report,
+                );
             }
         }
         ("sharepoint", _) => {
