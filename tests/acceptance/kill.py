@@ -3,8 +3,8 @@
 
 usage: kill.py [KILLS] [SEED]      default: 100 kills, seed 1
 
-Each round has a repository and a tenant of its own, which answers slowly. Runs over the tenant are killed until one gets
-through; then the tenant changes, and the incremental run is killed in the same way.
+Each round has a repository and a tenant of its own, which answers slowly. Runs over the tenant are killed ten times, if none
+gets through before; then one is let through, the tenant changes, and the incremental run is killed in the same way.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ CHECKPOINT_SECONDS = "0.3"
 LATENCY_MS = 60
 KILL_AFTER = (0.3, 3.0)
 CHANGES = 1500
+KILLS_PER_PHASE = 10
 FULL_RESTORE_EVERY = 10
 KINDS = ("file", "message", "event", "contact", "note", "task")
 
@@ -101,13 +102,14 @@ def one_round(room, tally):
 
 
 def until_through(room, tenant, tally, earlier, tree, content):
-    """Kills runs until one gets through, or all kills have happened; then lets one through."""
+    """Kills runs until one gets through, or there were enough kills; then lets one through."""
     option = checkpoint_option(room)
+    most = tally.kills + KILLS_PER_PHASE
     tenant.control("counters/reset", {})
     while True:
         found = checkpoints(room)
         running = room.start("run", "contoso", "--json", "--accept-loss", *option)
-        killed = not tally.done and kill(running, tally.random.uniform(*KILL_AFTER))
+        killed = not tally.done and tally.kills < most and kill(running, tally.random.uniform(*KILL_AFTER))
         ended = running.wait()
         if not killed or ended.code != -signal.SIGKILL:
             through(room, tenant, tally, ended, found)
