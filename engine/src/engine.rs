@@ -404,7 +404,7 @@ fn snapshots(repository: &Repository, set: Option<&str>, events: &dyn Events) ->
     for (id, record) in repository.snapshots()? {
         match record {
             Ok(record) if set.is_none_or(|set| record.set == set) => {
-                readable.push(SnapshotInfo { id, record })
+                readable.push(SnapshotInfo { id, record });
             }
             Ok(_) => {}
             Err(error) => events.event(Event::warning(

@@ -62,6 +62,21 @@ impl Interrupt {
     }
 }
 
+/// Keeps the system's allocator from holding memory for each thread: with glibc's default, a backup of `/usr` took 502 MB, with
+/// this 231. Call it before any thread starts.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn bound_allocator() {
+    #[expect(unsafe_code, reason = "there is no safe name for this call")]
+    // SAFETY: mallopt takes two numbers, changes the allocator's own settings, and may be called at any time.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
+}
+
+/// Other allocators need no bound.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn bound_allocator() {}
+
 /// Makes sure that a crash writes no memory, and so no secret, to a disk. Call it before a secret is read.
 pub fn forbid_core_dumps() -> Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};

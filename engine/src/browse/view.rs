@@ -166,7 +166,9 @@ impl SnapshotView {
             }
         }
         let mut doubles = Doubles::default();
-        above.keys().for_each(|name| doubles.note(name.as_bytes()));
+        for name in above.keys() {
+            doubles.note(name.as_bytes());
+        }
         for (name, container) in &above {
             let mut path = of.path.clone();
             path.push(name.clone());

@@ -1,6 +1,7 @@
 //! The gear table: for byte b the first 8 bytes (little-endian) of the SHA-256 of `larder gear b`, b in decimal digits. Public.
 
 /// One constant per byte value.
+#[expect(clippy::unreadable_literal, reason = "random numbers read no better in groups")]
 pub(super) const GEAR: [u64; 256] = [
     0x042410adcd9aabf2,
     0xc5f6cf9d1e3b0941,

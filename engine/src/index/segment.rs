@@ -73,7 +73,7 @@ pub fn encode_segment(
     let name = writer.name();
     let mut directory = SegmentDirectory::default();
     for page in entries.chunks(PAGE_ENTRIES) {
-        let place = writer.push(encode_frame(&encode_page(page)?, LEVEL)?)?;
+        let place = writer.push(&encode_frame(&encode_page(page)?, LEVEL)?)?;
         directory.pages.push(SegmentPage {
             first: page[0].id,
             offset: place.offset,

@@ -27,6 +27,9 @@ use crate::{
 /// Opened frames kept while trees are walked.
 const CACHE_BYTES: usize = 32 << 20;
 
+/// Takes a tree's key and value.
+type VisitEntry<'visit, Checker> = dyn FnMut(&mut Checker, &[u8], &[u8]) -> Result<()> + 'visit;
+
 /// How much is checked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CheckOptions {
@@ -211,7 +214,7 @@ impl Check<'_> {
             match check.nodes.unwrap::<ContainerRecord>(value) {
                 Ok(record) => containers.push(record),
                 Err(error) => {
-                    check.problem(format!("{of}, container {}", browse::display_name(key)), &error)?
+                    check.problem(format!("{of}, container {}", browse::display_name(key)), &error)?;
                 }
             }
             Ok(())
@@ -229,12 +232,7 @@ impl Check<'_> {
     }
 
     /// Visits a tree's entries, each node once over all snapshots; what does not read is a problem, and the rest goes on.
-    fn walk(
-        &mut self,
-        of: &str,
-        root: Option<Root>,
-        visit: &mut dyn FnMut(&mut Self, &[u8], &[u8]) -> Result<()>,
-    ) -> Result<()> {
+    fn walk(&mut self, of: &str, root: Option<Root>, visit: &mut VisitEntry<'_, Self>) -> Result<()> {
         let mut waiting: Vec<(BlobId, u8)> = root.iter().map(|root| (root.id, root.level)).collect();
         while let Some((id, level)) = waiting.pop() {
             self.interrupt.check()?;
@@ -390,12 +388,10 @@ impl Check<'_> {
     /// Notes what is damaged; any other error ends the check.
     fn problem(&mut self, subject: String, error: &EngineError) -> Result<()> {
         use crate::error::EngineErrorKind;
-        match error.kind() {
-            EngineErrorKind::Interrupted => Err(EngineError::interrupted()),
-            _ => {
-                self.report.problem(subject, error.full_message());
-                Ok(())
-            }
+        if error.kind() == EngineErrorKind::Interrupted {
+            return Err(EngineError::interrupted());
         }
+        self.report.problem(subject, error.full_message());
+        Ok(())
     }
 }

@@ -60,7 +60,7 @@ impl LargeWriter {
     }
 
     /// Seals a frame, opens it again and compares, and appends it.
-    pub fn push(&mut self, frame: Vec<u8>) -> Result<FramePlace> {
+    pub fn push(&mut self, frame: &[u8]) -> Result<FramePlace> {
         let number = self.frames;
         let start = self.bytes.len();
         self.append(u64::from(number), false, frame)?;
@@ -75,18 +75,18 @@ impl LargeWriter {
         let directory = padded(directory, others)?;
         let sealed = u32::try_from(directory.len() + OVERHEAD_BYTES)
             .map_err(|_| Error::bug("a pack's directory is too large"))?;
-        self.append(DIRECTORY_N, false, directory)?;
+        self.append(DIRECTORY_N, false, &directory)?;
         let mut trailer = sealed.to_le_bytes().to_vec();
         trailer.extend_from_slice(&self.frames.to_le_bytes());
-        self.append(TRAILER_N, true, trailer)?;
+        self.append(TRAILER_N, true, &trailer)?;
         Ok(Bytes::from(self.bytes))
     }
 
-    fn append(&mut self, n: u64, last: bool, plain: Vec<u8>) -> Result<()> {
-        let mut sealed = plain.clone();
+    fn append(&mut self, n: u64, last: bool, plain: &[u8]) -> Result<()> {
+        let mut sealed = plain.to_vec();
         self.sealer.seal(n, last, &mut sealed)?;
         self.bytes.extend_from_slice(&sealed);
-        if self.sealer.unseal(n, last, &mut sealed).ok().as_deref() != Some(&plain[..]) {
+        if self.sealer.unseal(n, last, &mut sealed).ok().as_deref() != Some(plain) {
             return Err(Error::bug(
                 "a sealed frame does not open to what it was: is this machine's memory sound?",
             ));
@@ -179,7 +179,7 @@ mod tests {
         let repository = RepositoryId([5; 16]);
         let mut writer = LargeWriter::create(&keys, repository, ObjectKind::TreePack, 0).unwrap();
         let name = writer.name();
-        let places: Vec<_> = (0..5_u8).map(|n| writer.push(vec![n; 1000]).unwrap()).collect();
+        let places: Vec<_> = (0..5_u8).map(|n| writer.push(&[n; 1000]).unwrap()).collect();
         let object = writer.finish(b"directory").unwrap();
         let reader = LargeReader::open(&keys, repository, ObjectKind::TreePack, name, &object).unwrap();
         let size = object.len() as u64;

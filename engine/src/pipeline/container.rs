@@ -228,7 +228,7 @@ impl Steps<'_> {
                                 streams: Vec::new(),
                             }),
                             Decision::Keep(streams) => {
-                                self.waiting.push_back(Step::Read { scope, item: Box::new(item), streams })
+                                self.waiting.push_back(Step::Read { scope, item: Box::new(item), streams });
                             }
                             // A removal that waits before it, of this item or its folder, would take it along.
                             Decision::Same(streams) if self.removals > 0 => {
@@ -338,7 +338,6 @@ impl Steps<'_> {
 
     fn make_step(&mut self, state: &mut ContainerState, step: Step) -> Result<()> {
         match step {
-            Step::Wait { .. } => Ok(()),
             Step::Read { scope, item, streams } => state.upsert(scope, *item, streams),
             Step::Unread { scope, id, parent, name, reason } => {
                 self.shared.counts.failed.fetch_add(1, Ordering::Relaxed);
@@ -360,7 +359,7 @@ impl Steps<'_> {
                 Ok(())
             }
             // Events of a newer minor version of the boundary, which this engine does not know.
-            Step::Other(_) => Ok(()),
+            Step::Wait { .. } | Step::Other(_) => Ok(()),
         }
     }
 

@@ -182,7 +182,10 @@ impl Fetcher<'_> {
         let fetched = if wants.is_empty() { Ok(Vec::new()) } else { self.reader.fetch(&wants) };
         let mut fetched = match fetched {
             Ok(fetched) => fetched.into_iter(),
-            Err(error) => return self.all_failed(&group, &error, outcomes),
+            Err(error) => {
+                Self::all_failed(&group, &error, outcomes);
+                return Ok(());
+            }
         };
         let offers: Vec<u64> = group.iter().map(|wanted| wanted.offer).collect();
         for wanted in group {
@@ -237,12 +240,7 @@ impl Fetcher<'_> {
         }
     }
 
-    fn all_failed(
-        &self,
-        group: &[Wanted],
-        error: &larder_sdk::Error,
-        outcomes: &Sender<Outcome>,
-    ) -> Result<()> {
+    fn all_failed(group: &[Wanted], error: &larder_sdk::Error, outcomes: &Sender<Outcome>) {
         for wanted in group {
             let mut same = larder_sdk::Error::new(error.kind(), error.message());
             if let Some(hint) = error.hint() {
@@ -250,7 +248,6 @@ impl Fetcher<'_> {
             }
             drop(outcomes.send(Outcome { ticket: wanted.ticket, streams: Err(same) }));
         }
-        Ok(())
     }
 }
 

@@ -384,12 +384,13 @@ impl Run<'_> {
             if self.saver.is_none() || self.stop.load(Ordering::Relaxed) {
                 continue;
             }
-            if elapsed() - checkpointed >= self.setup.checkpoint_every || self.fresh_bytes() > FRESH_BYTES_MAX
+            if elapsed().saturating_sub(checkpointed) >= self.setup.checkpoint_every
+                || self.fresh_bytes() > FRESH_BYTES_MAX
             {
                 self.checkpoint()?;
                 checkpointed = elapsed();
             }
-            if elapsed() - renewed >= SESSION_RENEWAL {
+            if elapsed().saturating_sub(renewed) >= SESSION_RENEWAL {
                 put_session(self.setup, self.session, self.started, &self.base)?;
                 renewed = elapsed();
             }

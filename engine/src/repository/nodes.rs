@@ -168,6 +168,7 @@ impl NodeStore for Nodes {
 }
 
 /// Trees are pure and speak the SDK's error; the engine's is carried inside.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn into_sdk(error: crate::error::EngineError) -> Error {
     use crate::error::EngineErrorKind;
     let kind = match error.kind() {

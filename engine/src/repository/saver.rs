@@ -233,7 +233,7 @@ impl Shared {
             drop(state);
             self.changed.notify_all();
             let sealed = encode_frame(&frame.bytes, LEVEL)?;
-            if let Some(finished) = self.append(kind, &frame, sealed)? {
+            if let Some(finished) = self.append(kind, &frame, &sealed)? {
                 self.hand_over(finished)?;
             }
             self.lock_state().frames_in_hand -= 1;
@@ -242,7 +242,7 @@ impl Shared {
     }
 
     /// Appends a frame to the open pack of its kind; returns the pack if it is now full.
-    fn append(&self, kind: BlobKind, frame: &RawFrame, encoded: Vec<u8>) -> Result<Option<FinishedPack>> {
+    fn append(&self, kind: BlobKind, frame: &RawFrame, encoded: &[u8]) -> Result<Option<FinishedPack>> {
         let mut open = lock(&self.packs[kind as usize]);
         // Tree packs seldom get far; data packs get full.
         let capacity = if kind == BlobKind::Data { PACK_BYTES + PACK_BYTES / 8 } else { 0 };

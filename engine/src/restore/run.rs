@@ -70,7 +70,7 @@ pub fn restore(
             scope.spawn(|| run.write_all(&jobs));
         }
         let mut walk = Walk { run: &run, filter: &filter, sender, skip, containers: HashMap::new() };
-        if start.is_folder() { walk.below(&start) } else { walk.entry(start) }
+        if start.is_folder() { walk.below(&start) } else { walk.entry(&start) }
     })?;
     interrupt.check()?;
     let Run { report, .. } = run;
@@ -92,6 +92,7 @@ pub fn restore(
     Ok(report)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn into_engine(error: RestoreError) -> EngineError {
     let hint = match error.kind() {
         RestoreErrorKind::Full => {
@@ -231,12 +232,12 @@ impl Walk<'_> {
         if let Some(container) = &start.container
             && start.item.is_none()
         {
-            self.container_root(start, &container.container.clone())?;
+            self.container_root(start, &container.container.clone());
         }
         self.run.view.walk(start, &mut |found| {
             self.run.interrupt.check()?;
             match found {
-                Ok(entry) => self.entry(entry),
+                Ok(entry) => self.entry(&entry),
                 Err(broken) => {
                     self.run.failed(broken.path, broken.error.full_message());
                     Ok(())
@@ -245,7 +246,7 @@ impl Walk<'_> {
         })
     }
 
-    fn entry(&mut self, entry: Entry) -> Result<()> {
+    fn entry(&mut self, entry: &Entry) -> Result<()> {
         let shown = entry.path_text();
         let relative = relative(&entry.path[self.skip..]);
         if self.filter.excludes(&relative) || excluded_above(self.filter, &relative) {
@@ -253,14 +254,15 @@ impl Walk<'_> {
         }
         let Some(container) = entry.container.clone() else { return Ok(()) };
         let Some((parent, id, record)) = entry.item.clone() else {
-            return self.container_root(&entry, &container.container);
+            self.container_root(entry, &container.container);
+            return Ok(());
         };
         if !record.folder && !self.filter.includes(&relative) {
             return Ok(());
         }
         let target = self.target(&container.container.id);
         let path = entry.path[self.skip..].to_vec();
-        let item = item(&entry, parent, id, &record);
+        let item = item(entry, parent, id, &record);
         if record.folder {
             self.folder(target.as_ref(), &path, &item, &relative, &shown);
         }
@@ -292,13 +294,12 @@ impl Walk<'_> {
         self.run.report().folders += 1;
     }
 
-    fn container_root(&mut self, entry: &Entry, container: &larder_sdk::Container) -> Result<()> {
-        let Some(target) = self.target(&container.id) else { return Ok(()) };
+    fn container_root(&mut self, entry: &Entry, container: &larder_sdk::Container) {
+        let Some(target) = self.target(&container.id) else { return };
         let path = entry.path.get(self.skip..).unwrap_or_default();
         if let Err(error) = target.root(path, container) {
             self.run.failed(entry.path_text(), error.to_string());
         }
-        Ok(())
     }
 
     fn target(&mut self, id: &ContainerId) -> Option<ContainerTarget> {

@@ -135,7 +135,7 @@ fn compare(
     match (text("service"), text("kind")) {
         ("sharepoint", "site") => expect_folder(&site(item), restored, report),
         ("sharepoint", "list" | "library" | "folder") => {
-            expect_folder(&sharepoint_path(item), restored, report)
+            expect_folder(&sharepoint_path(item), restored, report);
         }
         ("sharepoint", "list_item") => {
             let path = sharepoint_path(item);
