@@ -153,6 +153,8 @@ class Room:
         for variable in ("LARDER_CONFIG", "LARDER_PLUGIN_PATH", "RUST_BACKTRACE"):
             self.environment.pop(variable, None)
         self._running, self._tenants = [], []
+        # What ends the script from outside must clean up too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def __enter__(self):
         return self
