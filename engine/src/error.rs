@@ -282,7 +282,18 @@ impl From<PluginError> for EngineError {
             PluginError::Unknown { .. } => EngineErrorKind::Config,
             _ => EngineErrorKind::Plugin,
         };
-        Self::new(kind, error.to_string()).with_source(error)
+        let hint = match &error {
+            PluginError::Unknown { .. } => "`larder plugins list` shows the plugins there are",
+            PluginError::Untrusted { .. } => {
+                "a plugin and its folder must belong to root or to you, and nobody else may write to them: see chown and chmod"
+            }
+            PluginError::Pin { .. } => {
+                "if the plugin was updated on purpose, write its new digest into the config"
+            }
+            PluginError::Unreadable { .. } => "check the path of the plugin's `library` in the config",
+            _ => "use a build of the plugin for this version of larder, and the file as it was built",
+        };
+        Self::new(kind, error.to_string()).with_hint(hint).with_source(error)
     }
 }
 

@@ -180,7 +180,8 @@ fn not_empty(secret: Secret, reference: &SecretRef) -> Result<Secret> {
     Err(wrong(match reference {
         SecretRef::Env(name) => format!("the environment variable `{}` is empty", name.escape_debug()),
         _ => "the secret is empty".to_owned(),
-    }))
+    })
+    .with_hint("put the secret where the config says it is, then start larder again"))
 }
 
 /// Reads to the end, which must come within the bound.

@@ -173,28 +173,12 @@ impl Fetcher<'_> {
     ) -> Result<()> {
         let bytes: u64 = group.iter().map(|wanted| expected_bytes(&wanted.item)).sum();
         let _share = self.budget.take((bytes as usize).max(64 << 10));
-        let wants: Vec<Want> = group
-            .iter()
-            .flat_map(|wanted| {
-                (0..wanted.item.streams.len() as u32).map(|stream| Want { offer: wanted.offer, stream })
-            })
-            .collect();
-        let fetched = if wants.is_empty() { Ok(Vec::new()) } else { self.reader.fetch(&wants) };
-        let mut fetched = match fetched {
-            Ok(fetched) => fetched.into_iter(),
-            Err(error) => {
-                Self::all_failed(&group, &error, outcomes);
-                return Ok(());
-            }
-        };
+        let mut bodies = Bodies::of(self.reader, &group);
         let offers: Vec<u64> = group.iter().map(|wanted| wanted.offer).collect();
         for wanted in group {
             let mut streams = Ok(Vec::with_capacity(wanted.item.streams.len()));
             for info in &wanted.item.streams {
-                let body = fetched.next().unwrap_or_else(|| {
-                    Err(larder_sdk::Error::bug("a fetch answered fewer streams than were asked for"))
-                });
-                let stored = match body {
+                let stored = match bodies.next() {
                     Ok(body) => self.store(store, info, body)?,
                     Err(error) => Err(error),
                 };
@@ -239,16 +223,63 @@ impl Fetcher<'_> {
             };
         }
     }
+}
 
-    fn all_failed(group: &[Wanted], error: &larder_sdk::Error, outcomes: &Sender<Outcome>) {
-        for wanted in group {
-            let mut same = larder_sdk::Error::new(error.kind(), error.message());
-            if let Some(hint) = error.hint() {
-                same = same.with_hint(hint);
-            }
-            drop(outcomes.send(Outcome { ticket: wanted.ticket, streams: Err(same) }));
+/// The bodies of a group's streams, in order. Small ones are fetched together, since they come whole. A large one is fetched when its turn
+/// comes: a body that is open and not read would hold an account's place that another needs.
+struct Bodies<'run> {
+    reader: &'run ReaderHandle,
+    wants: Vec<(Want, bool)>,
+    asked: usize,
+    ready: VecDeque<larder_sdk::Result<Fetched>>,
+}
+
+impl<'run> Bodies<'run> {
+    fn of(reader: &'run ReaderHandle, group: &[Wanted]) -> Self {
+        let of_item = |wanted: &Wanted| {
+            let offer = wanted.offer;
+            let streams = wanted.item.streams.iter().zip(0_u32..);
+            streams.map(|(info, stream)| (Want { offer, stream }, is_large(info.size))).collect::<Vec<_>>()
+        };
+        Self { reader, wants: group.iter().flat_map(of_item).collect(), asked: 0, ready: VecDeque::new() }
+    }
+
+    fn next(&mut self) -> larder_sdk::Result<Fetched> {
+        if self.ready.is_empty() {
+            self.fetch();
+        }
+        self.ready.pop_front().unwrap_or_else(|| {
+            Err(larder_sdk::Error::bug("a fetch answered fewer streams than were asked for"))
+        })
+    }
+
+    fn fetch(&mut self) {
+        let rest = &self.wants[self.asked..];
+        let count = match rest.first() {
+            Some((_, true)) => 1,
+            _ => rest.iter().take_while(|(_, large)| !large).count(),
+        };
+        let wants: Vec<Want> = rest[..count].iter().map(|(want, _)| *want).collect();
+        self.asked += count;
+        match self.reader.fetch(&wants) {
+            Ok(fetched) => self.ready.extend(fetched),
+            Err(error) => self.ready.extend(wants.iter().map(|_| Err(same(&error)))),
         }
     }
+}
+
+/// An error once more, for each item that it concerns.
+fn same(error: &larder_sdk::Error) -> larder_sdk::Error {
+    let same = larder_sdk::Error::new(error.kind(), error.message());
+    match error.hint() {
+        Some(hint) => same.with_hint(hint),
+        None => same,
+    }
+}
+
+/// Whether a stream may not come whole with the fetch.
+fn is_large(size: Option<u64>) -> bool {
+    size.is_none_or(|size| size > SMALL_BODY_BYTES_MAX as u64)
 }
 
 /// What an item's streams take in memory while they are read.
