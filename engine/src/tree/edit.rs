@@ -16,7 +16,7 @@ pub fn edit(nodes: &dyn NodeStore, root: Option<Root>, edits: &[Edit]) -> Result
     debug_assert!(edits.windows(2).all(|pair| pair[0].0 < pair[1].0), "edits are sorted");
     let mut builder = Builder { nodes, leaf: LeafLevel::default(), inner: Vec::new() };
     match root {
-        Some(root) => builder.rebuild(root.level, root.id, root.entries, edits, true)?,
+        Some(root) => builder.rebuild(root.level, root.id, edits, true)?,
         None => builder.merge_leaf(&[], edits)?,
     }
     builder.finish()
@@ -44,7 +44,7 @@ struct InnerLevel {
 
 impl Builder<'_> {
     /// Brings one old subtree over, with the edits that fall into it.
-    fn rebuild(&mut self, level: u8, id: BlobId, entries: u64, edits: &[Edit], last: bool) -> Result<()> {
+    fn rebuild(&mut self, level: u8, id: BlobId, edits: &[Edit], last: bool) -> Result<()> {
         let node = self.nodes.load(&id)?;
         if node.level() != level {
             return Err(Error::new(
@@ -56,7 +56,6 @@ impl Builder<'_> {
             Node::Leaf(old) => return self.merge_leaf(old, edits),
             Node::Inner(_, children) => children,
         };
-        let _ = entries;
         let mut rest = edits;
         for (place, (last_key, child)) in children.iter().enumerate() {
             let is_last = last && place + 1 == children.len();
@@ -66,7 +65,7 @@ impl Builder<'_> {
             if mine.is_empty() && self.is_at_border(level - 1) {
                 self.push_child(level, last_key.clone(), *child)?;
             } else {
-                self.rebuild(level - 1, child.id, child.entries, mine, is_last)?;
+                self.rebuild(level - 1, child.id, mine, is_last)?;
             }
         }
         Ok(())
