@@ -1,19 +1,26 @@
-//! Newtypes over byte strings, encoded as one run of bytes instead of a sequence of numbers.
+//! Newtypes over byte strings, encoded as one run of bytes instead of a sequence of numbers, and kept inline while they are short.
 
-/// Defines a newtype over `Vec<u8>` with a length limit that decoding enforces.
+use smallvec::SmallVec;
+
+/// Bytes that stand inline: a GUID as text, and most names and tags.
+const INLINE_BYTES: usize = 40;
+
+pub(crate) type Inline = SmallVec<[u8; INLINE_BYTES]>;
+
+/// Defines a newtype over bytes with a length limit that decoding enforces.
 macro_rules! byte_string {
     ($(#[$doc:meta])* $name:ident, $bytes_max:expr) => {
         $(#[$doc])*
         #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Vec<u8>);
+        pub struct $name($crate::bytestring::Inline);
 
         impl $name {
             /// Longest value that crosses the boundary, in bytes.
             pub const BYTES_MAX: usize = $bytes_max;
 
             /// Wraps bytes as they are; the length is checked where they cross a boundary.
-            pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-                Self(bytes.into())
+            pub fn new(bytes: impl AsRef<[u8]>) -> Self {
+                Self($crate::bytestring::Inline::from_slice(bytes.as_ref()))
             }
             /// The bytes.
             pub fn as_bytes(&self) -> &[u8] {
@@ -21,7 +28,7 @@ macro_rules! byte_string {
             }
             /// Takes the bytes out.
             pub fn into_bytes(self) -> Vec<u8> {
-                self.0
+                self.0.into_vec()
             }
             /// True if there are no bytes.
             pub fn is_empty(&self) -> bool {
@@ -44,17 +51,17 @@ macro_rules! byte_string {
         }
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
-                Self(text.as_bytes().to_vec())
+                Self($crate::bytestring::Inline::from_slice(text.as_bytes()))
             }
         }
         impl From<String> for $name {
             fn from(text: String) -> Self {
-                Self(text.into_bytes())
+                Self(text.into_bytes().into())
             }
         }
         impl From<Vec<u8>> for $name {
             fn from(bytes: Vec<u8>) -> Self {
-                Self(bytes)
+                Self(bytes.into())
             }
         }
         impl serde::Serialize for $name {
@@ -86,17 +93,17 @@ impl BytesVisitor {
 }
 
 impl serde::de::Visitor<'_> for BytesVisitor {
-    type Value = Vec<u8>;
+    type Value = Inline;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "at most {} bytes", self.max)
     }
-    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Inline, E> {
         self.check(bytes.len())?;
-        Ok(bytes.to_vec())
+        Ok(Inline::from_slice(bytes))
     }
-    fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+    fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Inline, E> {
         self.check(bytes.len())?;
-        Ok(bytes)
+        Ok(bytes.into())
     }
 }

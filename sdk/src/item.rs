@@ -1,10 +1,10 @@
 //! The model: containers, items, their streams, and what a reader says about them.
 
-use std::{any::Any, borrow::Cow, fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Time, Value, bytestring::byte_string};
+use crate::{Error, Time, Value, Word, bytestring::byte_string};
 
 byte_string!(
     /// A container's id: stable for as long as the mailbox, site or root exists, whatever it is called.
@@ -27,7 +27,7 @@ byte_string!(
 
 /// What an item is. Sources may use words of their own; the constants are those that the engine and its tools know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Kind(Cow<'static, str>);
+pub struct Kind(Word);
 
 impl Kind {
     /// A folder of any sort.
@@ -56,11 +56,11 @@ impl Kind {
     pub const NOTE: Kind = Kind::known("note");
 
     const fn known(word: &'static str) -> Self {
-        Self(Cow::Borrowed(word))
+        Self(Word::known(word))
     }
     /// A kind by its word: lower case, digits and `_`.
-    pub fn new(word: impl Into<String>) -> Self {
-        Self(Cow::Owned(word.into()))
+    pub fn new(word: impl Into<Word>) -> Self {
+        Self(word.into())
     }
     /// The word.
     pub fn as_str(&self) -> &str {
@@ -89,7 +89,7 @@ pub struct Container {
     /// (parent, id). The engine then keeps no separate map from ids to parents.
     pub path_ids: bool,
     /// Anything else worth keeping.
-    pub meta: Vec<(String, Value)>,
+    pub meta: Vec<(Word, Value)>,
 }
 
 /// One thing in a container.
@@ -112,7 +112,7 @@ pub struct Item {
     /// What a POSIX file system knows of it.
     pub posix: Option<Posix>,
     /// Its properties, in a stable order.
-    pub meta: Vec<(String, Value)>,
+    pub meta: Vec<(Word, Value)>,
     /// Its streams: `content`, `attachment/NAME`, `version/3.0` … Names are unique within the item.
     pub streams: Vec<StreamInfo>,
 }
@@ -140,9 +140,9 @@ pub struct Posix {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamInfo {
     /// `content`, `attachment/NAME`, `version/3.0` …
-    pub name: String,
+    pub name: Word,
     /// Its media type; empty if unknown. `message/rfc822` is cut at part borders.
-    pub media: String,
+    pub media: Word,
     /// Its length in bytes, if known beforehand. A hint: what counts is what is read.
     pub size: Option<u64>,
 }
@@ -152,8 +152,8 @@ impl StreamInfo {
     pub const CONTENT: &'static str = "content";
 
     /// The main stream, with a media type and a length if known.
-    pub fn content(media: impl Into<String>, size: Option<u64>) -> Self {
-        Self { name: Self::CONTENT.to_owned(), media: media.into(), size }
+    pub fn content(media: impl Into<Word>, size: Option<u64>) -> Self {
+        Self { name: Word::known(Self::CONTENT), media: media.into(), size }
     }
 }
 

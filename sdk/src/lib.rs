@@ -20,6 +20,7 @@ mod source;
 pub mod testing;
 mod time;
 mod value;
+mod word;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
@@ -37,3 +38,4 @@ pub use secret::{Secret, SecretRef};
 pub use source::{Body, Discovery, Finding, FindingLevel, Reader, ReadyBody, Source};
 pub use time::Time;
 pub use value::Value;
+pub use word::Word;

@@ -79,6 +79,12 @@ pub trait Reader: Send + Sync + 'static {
 pub trait Body: Send + 'static {
     /// The next piece: 1 to [`crate::limits::PIECE_BYTES_MAX`] bytes; `None` at the end. An error ends the body.
     async fn read(&mut self) -> Result<Option<Bytes>>;
+
+    /// All that is left, if it is in memory and no more than [`crate::limits::SMALL_BODY_BYTES_MAX`] bytes; the body is then over.
+    /// A short way for small contents: a body without one is read piece by piece.
+    fn take_ready(&mut self) -> Option<Bytes> {
+        None
+    }
 }
 
 /// A body that is in memory already.
@@ -96,5 +102,9 @@ impl Body for ReadyBody {
     async fn read(&mut self) -> Result<Option<Bytes>> {
         let piece = self.0.split_to(self.0.len().min(crate::limits::PIECE_BYTES_MAX));
         Ok((!piece.is_empty()).then_some(piece))
+    }
+
+    fn take_ready(&mut self) -> Option<Bytes> {
+        (self.0.len() <= crate::limits::SMALL_BODY_BYTES_MAX).then(|| std::mem::take(&mut self.0))
     }
 }

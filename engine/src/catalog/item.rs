@@ -1,6 +1,8 @@
 //! An item as it stands in a container's tree.
 
-use larder_sdk::{Item, ItemId, Kind, Name, Posix, ScopeId, StreamInfo, Tag, Time, Value, codec::Record};
+use larder_sdk::{
+    Item, ItemId, Kind, Name, Posix, ScopeId, StreamInfo, Tag, Time, Value, Word, codec::Record,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::hash::{BlobId, Digest};
@@ -23,7 +25,7 @@ pub struct ItemRecord {
     /// What a POSIX file system knows of it.
     pub posix: Option<Posix>,
     /// Its properties.
-    pub meta: Vec<(String, Value)>,
+    pub meta: Vec<(Word, Value)>,
     /// Its streams.
     pub streams: Vec<StreamRecord>,
 }
@@ -37,9 +39,9 @@ impl Record for ItemRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamRecord {
     /// `content`, `attachment/NAME` …
-    pub name: String,
+    pub name: Word,
     /// Its media type; empty if unknown.
-    pub media: String,
+    pub media: Word,
     /// Its length in bytes.
     pub bytes: u64,
     /// The BLAKE3 of its bytes.

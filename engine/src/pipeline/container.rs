@@ -68,7 +68,7 @@ enum Step {
     Wait { scope: ScopeId, item: Box<Item>, ticket: u64 },
     Read { scope: ScopeId, item: Box<Item>, streams: Vec<StreamRecord> },
     Unread { scope: ScopeId, id: ItemId, parent: ItemId, name: Name, reason: String },
-    Other(Event),
+    Other(Box<Event>),
 }
 
 impl ContainerRun {
@@ -250,7 +250,7 @@ impl Steps<'_> {
                     }),
                     ReaderEvent::Other(event) => {
                         self.removals += usize::from(removes(&event));
-                        self.waiting.push_back(Step::Other(event));
+                        self.waiting.push_back(Step::Other(Box::new(event)));
                     }
                 }
             }
@@ -344,22 +344,29 @@ impl Steps<'_> {
                 self.tell(&name, ItemOutcome::Owed(reason.clone()));
                 state.owe(&id, debt(parent, name, scope, reason, self.shared.clock.now()))
             }
-            Step::Other(Event::Deleted(id)) => {
+            Step::Other(event) => self.make_event(state, *event),
+            Step::Wait { .. } => Ok(()),
+        }
+    }
+
+    fn make_event(&mut self, state: &mut ContainerState, event: Event) -> Result<()> {
+        match event {
+            Event::Deleted(id) => {
                 self.removals -= 1;
                 state.delete(&id)
             }
-            Step::Other(Event::End(scope)) => state.end(&scope),
-            Step::Other(Event::Settled(scope, cursor)) => state.settle(&scope, &cursor),
-            Step::Other(Event::ScopeGone(scope)) => {
+            Event::End(scope) => state.end(&scope),
+            Event::Settled(scope, cursor) => state.settle(&scope, &cursor),
+            Event::ScopeGone(scope) => {
                 self.removals -= 1;
                 state.scope_gone(&scope)
             }
-            Step::Other(Event::Skipped { name, cause, .. }) => {
+            Event::Skipped { name, cause, .. } => {
                 self.tell(&name, ItemOutcome::Skipped(cause));
                 Ok(())
             }
             // Events of a newer minor version of the boundary, which this engine does not know.
-            Step::Wait { .. } | Step::Other(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
     },
     thread,
     time::{Duration, Instant},
@@ -19,6 +19,9 @@ use larder_sdk::{Error, ErrorKind, Result};
 const LEFT_BEHIND_MAX: usize = 8;
 /// Most idle threads kept.
 const IDLE_MAX: usize = 32;
+/// How often both ends look for each other before they sleep: calls mostly come in a row and are short, and waking a sleeping
+/// core takes longer than such a call. Whoever else is ready to run gets the core meanwhile.
+const LOOKS_BEFORE_SLEEP: usize = 256;
 /// How often a waiting caller looks whether it was cancelled.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -106,7 +109,11 @@ impl CallThreads {
         let (jobs, queue) = sync_channel::<Job>(1);
         thread::Builder::new()
             .name("larder-call".to_owned())
-            .spawn(move || queue.into_iter().for_each(|job| job()))
+            .spawn(move || {
+                while let Ok(job) = look(&queue).unwrap_or_else(|| queue.recv().map_err(drop)) {
+                    job();
+                }
+            })
             .map_err(|error| {
                 Error::new(ErrorKind::Unavailable, "no thread could be started").with_source(error)
             })?;
@@ -121,8 +128,23 @@ impl CallThreads {
     }
 }
 
+/// Waits a moment without sleeping; `None` if nothing came, an error if nothing ever will.
+fn look<T>(queue: &Receiver<T>) -> Option<std::result::Result<T, ()>> {
+    for _ in 0..LOOKS_BEFORE_SLEEP {
+        match queue.try_recv() {
+            Ok(found) => return Some(Ok(found)),
+            Err(TryRecvError::Disconnected) => return Some(Err(())),
+            Err(TryRecvError::Empty) => thread::yield_now(),
+        }
+    }
+    None
+}
+
 fn wait<T>(result: &Receiver<T>, patience: Patience<'_>) -> std::result::Result<T, RecvTimeoutError> {
     // Most calls are over at once: neither the clock nor the flag is looked at for them.
+    if let Some(done) = look(result) {
+        return done.map_err(|()| RecvTimeoutError::Disconnected);
+    }
     if let Ok(done) = result.recv_timeout(LOOK_EVERY.min(patience.limit)) {
         return Ok(done);
     }

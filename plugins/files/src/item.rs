@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use larder_sdk::{Item, ItemId, Kind, Name, Posix, StreamInfo, Tag, Time, Value};
+use larder_sdk::{Item, ItemId, Kind, Name, Posix, StreamInfo, Tag, Time, Value, Word};
 use rustix::fs::{AtFlags, FileType, Stat};
 
 use crate::path_id;
@@ -92,12 +92,12 @@ impl Facts {
     }
 
     /// The root's own mode, owner and time, as a container's metadata keeps them.
-    pub(crate) fn root_meta(&self) -> Vec<(String, Value)> {
+    pub(crate) fn root_meta(&self) -> Vec<(Word, Value)> {
         vec![
-            ("posix.mode".to_owned(), Value::Int(self.mode.into())),
-            ("posix.uid".to_owned(), Value::Int(self.uid.into())),
-            ("posix.gid".to_owned(), Value::Int(self.gid.into())),
-            ("modified".to_owned(), Value::Time(self.modified)),
+            ("posix.mode".into(), Value::Int(self.mode.into())),
+            ("posix.uid".into(), Value::Int(self.uid.into())),
+            ("posix.gid".into(), Value::Int(self.gid.into())),
+            ("modified".into(), Value::Time(self.modified)),
         ]
     }
 

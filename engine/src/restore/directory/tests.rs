@@ -156,10 +156,10 @@ fn a_containers_root_gets_what_the_container_knows_of_it() {
         title: String::new(),
         path_ids: true,
         meta: vec![
-            ("posix.mode".to_owned(), Value::Int(0o041_755)),
-            ("posix.uid".to_owned(), Value::Int(rustix::process::geteuid().as_raw().into())),
-            ("posix.gid".to_owned(), Value::Int(rustix::process::getegid().as_raw().into())),
-            ("modified".to_owned(), Value::Time(TIME)),
+            ("posix.mode".into(), Value::Int(0o041_755)),
+            ("posix.uid".into(), Value::Int(rustix::process::geteuid().as_raw().into())),
+            ("posix.gid".into(), Value::Int(rustix::process::getegid().as_raw().into())),
+            ("modified".into(), Value::Time(TIME)),
         ],
     };
     place.root(&container.path, &container).unwrap();

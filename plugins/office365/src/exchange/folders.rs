@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use larder_sdk::{Item, ItemId, Kind, LogLevel, Name, ScopeId, Tag, Value};
+use larder_sdk::{Item, ItemId, Kind, LogLevel, Name, ScopeId, Tag, Value, Word};
 
 use super::{
     client::{Asked, Failure},
@@ -145,7 +145,7 @@ impl Trees {
         let display_name = element.child("DisplayName").map(|name| name.text.as_str()).unwrap_or_default();
         let mut meta = Vec::new();
         let mut add =
-            |name: &str, value: Option<Value>| meta.extend(value.map(|value| (name.to_owned(), value)));
+            |name: &str, value: Option<Value>| meta.extend(value.map(|value| (Word::from(name), value)));
         let class = element.text_of("FolderClass").filter(|class| !class.is_empty());
         add("display_name", (!display_name.is_empty()).then(|| Value::Text(display_name.to_owned())));
         add("folder_class", class.map(|class| Value::Text(class.to_owned())));

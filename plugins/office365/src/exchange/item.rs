@@ -6,7 +6,7 @@
 //!
 //! Its tag is the change key, which a change of the read flag alone leaves as it is.
 
-use larder_sdk::{Item, ItemId, Kind, StreamInfo, Tag, Value};
+use larder_sdk::{Item, ItemId, Kind, StreamInfo, Tag, Value, Word};
 
 use super::{formats::Format, names, properties, xml::Element};
 
@@ -51,7 +51,7 @@ pub(super) fn kind_of(class: &str) -> Kind {
 }
 
 /// The text of one of an item's properties.
-pub(super) fn text_of<'meta>(meta: &'meta [(String, Value)], name: &str) -> &'meta str {
+pub(super) fn text_of<'meta>(meta: &'meta [(Word, Value)], name: &str) -> &'meta str {
     match meta.iter().find(|(key, _)| key == name) {
         Some((_, Value::Text(text))) => text,
         _ => "",
@@ -76,7 +76,7 @@ pub(super) fn item(element: &Element, parent: &str, format: Format, form: Form) 
     let tag = if change_key.is_empty() { Tag::default() } else { Tag::from(format!("{prefix}{change_key}")) };
     let name = names::item_name(text_of(&meta, "subject"), format.extension());
     if form == Form::Rebuilt {
-        meta.push(("rebuilt".to_owned(), Value::Bool(true)));
+        meta.push(("rebuilt".into(), Value::Bool(true)));
     }
     Some(Item {
         id: ItemId::from(id.attribute("Id")?),
@@ -154,8 +154,8 @@ mod tests {
         let before = item(&row("CK"), "F", Format::Eml, Form::Mime).unwrap();
         let after = with_read_flag(before.clone(), true);
         assert_eq!(after.tag, before.tag);
-        assert!(after.meta.contains(&("is_read".to_owned(), Value::Bool(true))));
-        assert!(after.meta.contains(&("message_flags".to_owned(), Value::Int(17))));
+        assert!(after.meta.contains(&("is_read".into(), Value::Bool(true))));
+        assert!(after.meta.contains(&("message_flags".into(), Value::Int(17))));
         assert_eq!(with_read_flag(after, false), before);
     }
 

@@ -3,7 +3,7 @@
 //! Most are asked for by their MAPI names, which work for every kind of item; a field of messages asked of a contact
 //! would fail the request. The order of [`PROPERTIES`] is the order of an item's metadata.
 
-use larder_sdk::Value;
+use larder_sdk::{Value, Word};
 
 use super::{base64, times, xml::Element};
 
@@ -117,10 +117,9 @@ pub(super) fn wanted(mail: bool) -> String {
 }
 
 /// The properties that an item's element holds, in the order of the table. Texts over [`TEXT_BYTES_MAX`] are left out.
-pub(super) fn read(item: &Element) -> Vec<(String, Value)> {
+pub(super) fn read(item: &Element) -> Vec<(Word, Value)> {
     let fits = |value: &Value| !matches!(value, Value::Text(text) if text.len() > TEXT_BYTES_MAX);
-    let named =
-        PROPERTIES.iter().filter_map(|property| Some((property.name.to_owned(), property.value(item)?)));
+    let named = PROPERTIES.iter().filter_map(|property| Some((property.name.into(), property.value(item)?)));
     named.filter(|(_, value)| fits(value)).collect()
 }
 
@@ -252,13 +251,13 @@ mod tests {
         assert_eq!(
             read(&item),
             [
-                ("subject".to_owned(), text(" x ")),
-                ("from".to_owned(), text("a@b.c")),
-                ("is_read".to_owned(), Value::Bool(true)),
-                ("categories".to_owned(), Value::List(vec![text("Red")])),
-                ("size".to_owned(), Value::Int(12)),
-                ("search_key".to_owned(), text("0102ff")),
-                ("flag_request".to_owned(), text("Follow up")),
+                ("subject".into(), text(" x ")),
+                ("from".into(), text("a@b.c")),
+                ("is_read".into(), Value::Bool(true)),
+                ("categories".into(), Value::List(vec![text("Red")])),
+                ("size".into(), Value::Int(12)),
+                ("search_key".into(), text("0102ff")),
+                ("flag_request".into(), text("Follow up")),
             ]
         );
     }

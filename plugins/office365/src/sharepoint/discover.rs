@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use larder_sdk::{
     Container, ContainerId, Discovery, Error, ErrorKind, Finding, FindingLevel, Kind, Name, Result, Value,
+    Word,
 };
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -268,14 +269,14 @@ fn container(url: &str, root: &str, site: &Json, web: &Json) -> Result<Container
     let parts: Vec<Name> = relative.split('/').filter(|part| !part.is_empty()).map(Name::from).collect();
     let parts = if parts.is_empty() { vec![Name::from(root)] } else { parts };
     let kept = ["Title", "Language", "WebTemplate", "Created"];
-    let kept = kept.iter().filter_map(|name| Some(((*name).to_owned(), json::value(web.get(*name)?))));
+    let kept = kept.iter().filter_map(|name| Some((Word::from(*name), json::value(web.get(*name)?))));
     Ok(Container {
         id: ContainerId::from(format!("{site_id}/{web_id}")),
         path: std::iter::once(Name::from(ROOT)).chain(parts).collect(),
         kind: Kind::new("site"),
         title: json::text(web, "Title").to_owned(),
         path_ids: false,
-        meta: std::iter::once((URL.to_owned(), Value::Text(url.to_owned()))).chain(kept).collect(),
+        meta: std::iter::once((Word::from(URL), Value::Text(url.to_owned()))).chain(kept).collect(),
     })
 }
 

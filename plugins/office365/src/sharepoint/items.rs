@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use larder_sdk::{
-    Error, ErrorKind, Event, Item, ItemId, Kind, Name, Offer, Result, StreamInfo, Tag, Unread, Value,
+    Error, ErrorKind, Event, Item, ItemId, Kind, Name, Offer, Result, StreamInfo, Tag, Unread, Value, Word,
     limits::STREAMS_MAX,
 };
 use serde_json::{Map, Value as Json};
@@ -174,12 +174,12 @@ impl Row {
     }
 
     /// The fields as metadata: all that are not too large, or those that every list item has.
-    fn meta(&self, all: bool) -> Vec<(String, Value)> {
+    fn meta(&self, all: bool) -> Vec<(Word, Value)> {
         let mut left = META_BYTES_MAX;
         json::plain(&self.fields)
             .filter(|(name, _)| !matches!(name.as_str(), "File" | "AttachmentFiles"))
             .filter(|(name, value)| if all { !value.is_null() } else { ITEM_META.contains(&name.as_str()) })
-            .map(|(name, value)| (name.clone(), json::value(value)))
+            .map(|(name, value)| (Word::from(name), json::value(value)))
             .filter(|(name, value)| {
                 let bytes = name.len() + value_bytes(value);
                 let fits = bytes <= FIELD_BYTES_MAX && bytes <= left;
@@ -222,7 +222,7 @@ impl Row {
             let path = if path.is_empty() { json::text(attachment, "ServerRelativeUrl") } else { path };
             // Names are unique within an item whatever their case; a second one could only be a mistake of the service.
             if !path.is_empty() && !streams.iter().any(|stream| stream.name == name) {
-                streams.push(StreamInfo { name, media: String::new(), size: None });
+                streams.push(StreamInfo { name: name.into(), media: Word::EMPTY, size: None });
                 attachments.push(path.to_owned());
             }
         }

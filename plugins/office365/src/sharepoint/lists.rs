@@ -1,6 +1,6 @@
 //! The lists and libraries of a web: which are read, and how each appears as an item.
 
-use larder_sdk::{Item, ItemId, Kind, Name, Result, ScopeId, Tag, Value};
+use larder_sdk::{Item, ItemId, Kind, Name, Result, ScopeId, Tag, Value, Word};
 use serde_json::Value as Json;
 
 use super::{json, paths, web::Web};
@@ -53,7 +53,7 @@ pub(super) struct List {
     /// Where its change log stood when it was asked.
     pub(super) token: String,
     attachments: bool,
-    meta: Vec<(String, Value)>,
+    meta: Vec<(Word, Value)>,
     created: Option<larder_sdk::Time>,
 }
 
@@ -122,7 +122,7 @@ fn root(row: &Json) -> &str {
 fn parse(row: &Json) -> Option<List> {
     let token =
         row.get("CurrentChangeToken").map(|token| json::text(token, "StringValue")).unwrap_or_default();
-    let kept = KEPT.iter().filter_map(|name| Some(((*name).to_owned(), json::value(row.get(*name)?))));
+    let kept = KEPT.iter().filter_map(|name| Some((Word::from(*name), json::value(row.get(*name)?))));
     Some(List {
         id: paths::guid(json::text(row, "Id"))?,
         title: json::text(row, "Title").to_owned(),

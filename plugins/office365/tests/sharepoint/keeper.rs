@@ -357,7 +357,7 @@ async fn all_streams(reader: &dyn Reader, offer: &Offer) -> Result<Vec<Stored>> 
             }
         }
         found.push(Stored {
-            name: stream.name.clone(),
+            name: stream.name.to_string(),
             size,
             blake3: hasher.finalize().to_hex().to_string(),
             bytes,

@@ -18,7 +18,7 @@ fn item() -> Item {
         tag: Tag::from("t"),
         modified: Some(Time { seconds: -1, nanos: 5 }),
         posix: None,
-        meta: vec![("k".to_owned(), Value::List(vec![Value::Int(-3), Value::Bool(true)]))],
+        meta: vec![("k".into(), Value::List(vec![Value::Int(-3), Value::Bool(true)]))],
         streams: vec![StreamInfo::content("text/plain", Some(300))],
     }
 }

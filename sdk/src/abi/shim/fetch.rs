@@ -104,6 +104,16 @@ async fn one(reader: &ReaderObject, (number, stream): (u64, u32), room: &Room) -
         return Ok(Outcome::Later(offer, stream));
     }
     let mut body = reader.author().open(&offer, stream as usize).await?;
+    if let Some(content) = body.take_ready() {
+        if content.len() > SMALL_BODY_BYTES_MAX {
+            return Err(Error::bug(format!(
+                "a body had {} bytes ready, more than is allowed",
+                content.len()
+            )));
+        }
+        room.bytes.fetch_add(content.len(), Ordering::Relaxed);
+        return Ok(Outcome::Whole(Pieces { length: content.len(), first: content, more: Vec::new() }));
+    }
     let mut pieces = Pieces::default();
     while pieces.length <= SMALL_BODY_BYTES_MAX {
         match read_piece(&mut *body).await? {

@@ -1,7 +1,7 @@
 //! A reader: numbers the offers it passes on and keeps them until the host is done with them.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, VecDeque},
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -21,13 +21,39 @@ pub(super) struct ReaderObject {
     _source: Arc<dyn Source>,
 }
 
+/// Offers by number. Hosts finish them about in order, so that the numbers in use stay close together.
 #[derive(Default)]
 struct Offers {
-    /// Number of the next offer.
-    next: u64,
+    /// Number of the first of `kept`; those before are finished.
+    first: u64,
+    kept: VecDeque<Option<Arc<Offer>>>,
     /// The last batch's, while the host has not answered.
     unanswered: Range<u64>,
-    kept: HashMap<u64, Arc<Offer>>,
+}
+
+impl Offers {
+    /// Number of the next offer.
+    fn next(&self) -> u64 {
+        self.first + self.kept.len() as u64
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok())
+    }
+
+    fn get(&self, number: u64) -> Option<&Arc<Offer>> {
+        self.kept.get(self.place(number)?)?.as_ref()
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Arc<Offer>> {
+        let place = self.place(number)?;
+        let removed = self.kept.get_mut(place)?.take();
+        while let Some(None) = self.kept.front() {
+            self.kept.pop_front();
+            self.first += 1;
+        }
+        removed
+    }
 }
 
 impl ReaderObject {
@@ -51,15 +77,13 @@ impl ReaderObject {
         let events = self.stop.run(self.reader.next())?;
         let message = encode_batch(&events)?;
         let mut offers = self.offers();
-        let first = offers.next;
+        let first = offers.next();
         for event in events {
             if let Event::Offer(offer) = event {
-                let number = offers.next;
-                offers.kept.insert(number, Arc::new(offer));
-                offers.next += 1;
+                offers.kept.push_back(Some(Arc::new(offer)));
             }
         }
-        offers.unanswered = first..offers.next;
+        offers.unanswered = first..offers.next();
         Ok(Answer { message, payload: bytes::Bytes::new() })
     }
 
@@ -75,7 +99,7 @@ impl ReaderObject {
         let refused: Vec<_> = unanswered
             .zip(wanted)
             .filter(|(_, wanted)| !**wanted)
-            .filter_map(|(number, _)| offers.kept.remove(&number))
+            .filter_map(|(number, _)| offers.remove(number))
             .collect();
         // What authors carry with an offer is dropped outside the lock.
         drop(offers);
@@ -86,13 +110,13 @@ impl ReaderObject {
     /// Lets go of offers. Unknown numbers are ignored, so that it may be repeated.
     pub(super) fn finish(&self, numbers: &[u64]) {
         let mut offers = self.offers();
-        let finished: Vec<_> = numbers.iter().filter_map(|number| offers.kept.remove(number)).collect();
+        let finished: Vec<_> = numbers.iter().filter_map(|number| offers.remove(*number)).collect();
         drop(offers);
         drop(finished);
     }
 
     pub(super) fn offer(&self, number: u64) -> Result<Arc<Offer>> {
-        let found = self.offers().kept.get(&number).cloned();
+        let found = self.offers().get(number).cloned();
         found.ok_or_else(|| Error::bug(format!("offer {number} was not wanted, or is finished")))
     }
 

@@ -68,11 +68,8 @@ fn item(number: u64) -> Item {
         modified: Some(Time::from_seconds(1_700_000_000)),
         posix: None,
         meta: vec![
-            (
-                "subject".to_owned(),
-                Value::Text("Minutes of the meeting about the very next meeting".to_owned()),
-            ),
-            ("from".to_owned(), Value::Text("somebody@contoso.example".to_owned())),
+            ("subject".into(), Value::Text("Minutes of the meeting about the very next meeting".to_owned())),
+            ("from".into(), Value::Text("somebody@contoso.example".to_owned())),
         ],
         streams: vec![StreamInfo::content("message/rfc822", Some(CONTENT_BYTES as u64))],
         id,

@@ -4,7 +4,7 @@ use std::{future::pending, thread, time::Duration};
 
 use larder_sdk::{
     Body, Bytes, Container, Cursor, Discovery, Event, Finding, Host, Item, ItemId, LogLevel, Name, Offer,
-    Reader, ReaderHost, Result, ScopeId, Source, StreamInfo, Value, async_trait,
+    Reader, ReaderHost, Result, ScopeId, Source, StreamInfo, Value, Word, async_trait,
     limits::{BATCH_EVENTS_MAX, ITEM_BYTES_MAX, PIECE_BYTES_MAX, STREAMS_MAX, VALUE_DEPTH_MAX},
     testing::{ScriptedSource, scripted_item},
 };
@@ -105,7 +105,7 @@ impl Reader for BrokenReader {
 /// Breaks a rule in an item.
 fn spoil(mode: Mode, item: &mut Item) {
     match mode {
-        Mode::OversizeItem => item.meta.push(("blob".to_owned(), Value::Bytes(vec![0; ITEM_BYTES_MAX]))),
+        Mode::OversizeItem => item.meta.push(("blob".into(), Value::Bytes(vec![0; ITEM_BYTES_MAX]))),
         Mode::LongId => item.id = ItemId::new(vec![b'x'; ItemId::BYTES_MAX + 1]),
         Mode::EmptyId => item.id = ItemId::default(),
         Mode::DotName => item.name = Name::from(".."),
@@ -113,12 +113,12 @@ fn spoil(mode: Mode, item: &mut Item) {
         Mode::ZeroName => item.name = Name::from("a\0b"),
         Mode::TwinStreams => item.streams.extend(item.streams.clone()),
         Mode::ManyStreams => {
-            let named = |n: usize| StreamInfo { name: n.to_string(), media: String::new(), size: None };
+            let named = |n: usize| StreamInfo { name: n.to_string().into(), media: Word::EMPTY, size: None };
             item.streams = (0..=STREAMS_MAX).map(named).collect();
         }
         Mode::DeepValue => {
             let deep = (0..=VALUE_DEPTH_MAX).fold(Value::Null, |inner, _| Value::List(vec![inner]));
-            item.meta.push(("deep".to_owned(), deep));
+            item.meta.push(("deep".into(), deep));
         }
         _ => {}
     }
