@@ -10,7 +10,7 @@ use larder_sdk::{
 /// Bytes of an item's content.
 const CONTENT_BYTES: usize = 500;
 /// Items in a batch: enough to hide a call, few enough to stay in a processor's cache on their way.
-const BATCH_ITEMS: usize = 256;
+const BATCH_ITEMS: usize = 512;
 /// Different pieces of 1 MiB that go round, so that they come from memory and not from a cache.
 const PIECES: usize = 64;
 
