@@ -4,11 +4,13 @@
 //! sees of chunk lengths tells nothing without the key, and no input makes the keyed function run more than once in 64 bytes.
 
 mod gear;
+mod mime;
 
 use crate::crypto::Keys;
 use gear::GEAR;
+use mime::PartFinder;
 
-/// No chunk but a stream's last is shorter, in bytes.
+/// No chunk but the last of a stream, or of a part of a message, is shorter, in bytes.
 pub const CHUNK_BYTES_MIN: usize = 128 << 10;
 /// Up to here a cut is rare, after it likely.
 pub const CHUNK_BYTES_NORMAL: usize = 512 << 10;
@@ -23,6 +25,58 @@ const CANDIDATE_MASK: u64 = 0x1ff << 55;
 const RARE: u32 = 4096;
 /// And once it is long enough.
 const LIKELY: u32 = 256;
+
+/// Finds the ends of chunks of one stream, which is fed to it as it comes. Where they are does not depend on the pieces.
+pub struct Cutter {
+    chunker: Chunker,
+    /// Of a message: its parts.
+    parts: Option<PartFinder>,
+    /// Where the next chunk begins.
+    start: u64,
+}
+
+impl Cutter {
+    /// For a stream of this media type: a message is also cut at the borders of its larger parts.
+    pub fn new(chunker: Chunker, media: &str) -> Self {
+        let parts = is_message(media).then(PartFinder::new);
+        Self { chunker, parts, start: 0 }
+    }
+
+    /// Takes notice of the stream's next bytes.
+    pub fn feed(&mut self, piece: &[u8]) {
+        if let Some(parts) = &mut self.parts {
+            parts.feed(piece);
+        }
+    }
+
+    /// Takes notice of the stream's end.
+    pub fn end(&mut self) {
+        if let Some(parts) = &mut self.parts {
+            parts.end();
+        }
+    }
+
+    /// How many bytes from the chunk's start on must have been fed, unless the stream ends before.
+    pub fn needs(&self) -> usize {
+        if self.parts.is_some() { CHUNK_BYTES_MAX + mime::LOOKAHEAD_BYTES } else { CHUNK_BYTES_MAX }
+    }
+
+    /// The length of the next chunk. `bytes` begins where the chunk before ended, and holds [`Self::needs`] bytes or all that is
+    /// left; it is not empty.
+    pub fn chunk(&mut self, bytes: &[u8]) -> usize {
+        let start = self.start;
+        let border = self.parts.as_mut().and_then(|parts| parts.border_after(start));
+        let part = border.map_or(bytes.len(), |border| bytes.len().min((border - start) as usize));
+        let length = self.chunker.chunk_end(&bytes[..part]);
+        self.start += length as u64;
+        length
+    }
+}
+
+/// Whether a stream of this media type is cut at the borders of parts, however short it is.
+pub fn is_message(media: &str) -> bool {
+    media.eq_ignore_ascii_case("message/rfc822")
+}
 
 /// Finds the ends of chunks under a repository's key. Stateless between chunks.
 #[derive(Clone)]

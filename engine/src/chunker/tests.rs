@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn noise(length: usize, seed: u8) -> Vec<u8> {
@@ -49,4 +51,78 @@ fn another_key_cuts_elsewhere_and_runs_are_never_cut() {
     assert_ne!(ends(&Chunker { key: [1; 32] }, &bytes), ends(&Chunker { key: [2; 32] }, &bytes));
     let zeros = vec![0; 5 << 20];
     assert_eq!(ends(&Chunker { key: [1; 32] }, &zeros), [2 << 20, 4 << 20, 5 << 20]);
+}
+
+/// The chunks of a stream that comes in pieces of these lengths, over and over.
+fn chunks(media: &str, bytes: &[u8], pieces: &[usize]) -> Vec<Vec<u8>> {
+    let mut cutter = Cutter::new(Chunker { key: [3; 32] }, media);
+    let (mut chunks, mut buffer, mut rest) = (Vec::new(), Vec::new(), bytes);
+    let mut lengths = pieces.iter().cycle();
+    loop {
+        let piece;
+        (piece, rest) = rest.split_at(lengths.next().map_or(rest.len(), |length| (*length).min(rest.len())));
+        cutter.feed(piece);
+        buffer.extend_from_slice(piece);
+        if rest.is_empty() {
+            cutter.end();
+        }
+        let needs = if rest.is_empty() { 1 } else { cutter.needs() };
+        while buffer.len() >= needs {
+            let chunk = cutter.chunk(&buffer);
+            chunks.push(buffer.drain(..chunk).collect());
+        }
+        if rest.is_empty() {
+            return chunks;
+        }
+    }
+}
+
+/// A message with attachments of so many bytes before coding.
+fn message(subject: &str, attachments: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes =
+        format!("Subject: {subject}\r\nContent-Type: multipart/mixed; boundary={subject}\r\n\r\n")
+            .into_bytes();
+    for attachment in attachments {
+        bytes.extend(format!("--{subject}\r\nContent-Type: application/pdf\r\n\r\n").bytes());
+        for line in attachment.chunks(38) {
+            bytes.extend(line.iter().flat_map(|byte| [b'a' + (byte >> 4), b'a' + (byte & 15)]));
+            bytes.extend(b"\r\n");
+        }
+    }
+    bytes.extend(format!("--{subject}--\r\n").bytes());
+    bytes
+}
+
+#[test]
+fn an_attachment_is_the_same_chunks_in_every_message() {
+    let attachments = [noise(60_000, 5), noise(3_000_000, 6)];
+    let one = chunks("message/rfc822", &message("one", &attachments), &[1 << 20]);
+    let other = chunks("Message/RFC822", &message("another-subject", &attachments), &[777_777]);
+    let differ = other.iter().filter(|chunk| !one.contains(chunk));
+    assert!(
+        differ.clone().map(Vec::len).sum::<usize>() < 1000,
+        "{:?}",
+        differ.map(Vec::len).collect::<Vec<_>>()
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn chunks_are_the_stream_and_do_not_depend_on_its_pieces(
+        sizes in prop::collection::vec(0_usize..1_500_000, 0..4),
+        pieces in prop::collection::vec(1_usize..(1 << 20), 1..6),
+        broken in 0_usize..200,
+    ) {
+        let attachments: Vec<_> = sizes.iter().map(|size| noise(*size, *size as u8)).collect();
+        let mut bytes = message("property", &attachments);
+        bytes.truncate(bytes.len() - broken.min(bytes.len()));
+        for media in ["message/rfc822", ""] {
+            let whole = chunks(media, &bytes, &[bytes.len().max(1)]);
+            prop_assert_eq!(whole.concat(), bytes.clone());
+            prop_assert!(whole.iter().all(|chunk| (1..=CHUNK_BYTES_MAX).contains(&chunk.len())));
+            prop_assert!(whole == chunks(media, &bytes, &pieces));
+        }
+    }
 }

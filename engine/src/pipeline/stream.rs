@@ -4,7 +4,7 @@ use larder_sdk::StreamInfo;
 
 use crate::{
     catalog::{Content, StreamRecord},
-    chunker::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunker},
+    chunker::{CHUNK_BYTES_MIN, Chunker, Cutter, is_message},
     error::Result,
     hash::{BlobId, Digest},
     index::BlobKind,
@@ -39,7 +39,7 @@ impl<'run> StreamStore<'run> {
 
     /// Stores a stream that is in memory.
     pub(super) fn whole(&mut self, info: &StreamInfo, bytes: &[u8]) -> Result<StreamRecord> {
-        if bytes.is_empty() || bytes.len() > CHUNK_BYTES_MIN {
+        if bytes.is_empty() || bytes.len() > CHUNK_BYTES_MIN || is_message(&info.media) {
             let mut open = self.begin(info);
             open.write(bytes)?;
             return open.finish();
@@ -52,7 +52,15 @@ impl<'run> StreamStore<'run> {
     /// Begins a stream that comes in pieces.
     pub(super) fn begin<'store>(&'store mut self, info: &'store StreamInfo) -> OpenStream<'store, 'run> {
         self.buffer.clear();
-        OpenStream { store: self, info, hasher: blake3::Hasher::new(), bytes: 0, levels: vec![Vec::new()] }
+        let cutter = Cutter::new(self.chunker.clone(), &info.media);
+        OpenStream {
+            store: self,
+            info,
+            cutter,
+            hasher: blake3::Hasher::new(),
+            bytes: 0,
+            levels: vec![Vec::new()],
+        }
     }
 
     fn save(&self, slot: &FrameSlot, bytes: &[u8]) -> Result<BlobId> {
@@ -66,6 +74,7 @@ impl<'run> StreamStore<'run> {
 pub(super) struct OpenStream<'store, 'run> {
     store: &'store mut StreamStore<'run>,
     info: &'store StreamInfo,
+    cutter: Cutter,
     hasher: blake3::Hasher,
     bytes: u64,
     /// Ids of chunks, then of blobs of ids, level by level.
@@ -77,15 +86,16 @@ impl OpenStream<'_, '_> {
     pub(super) fn write(&mut self, piece: &[u8]) -> Result<()> {
         self.hasher.update(piece);
         self.bytes += piece.len() as u64;
+        self.cutter.feed(piece);
         self.store.buffer.extend_from_slice(piece);
-        self.cut(CHUNK_BYTES_MAX)
+        self.cut(self.cutter.needs())
     }
 
     /// Cuts chunks as long as this many bytes are there.
     fn cut(&mut self, bytes_min: usize) -> Result<()> {
         let mut start = 0;
         while self.store.buffer.len() - start >= bytes_min.max(1) {
-            let end = start + self.store.chunker.chunk_end(&self.store.buffer[start..]);
+            let end = start + self.cutter.chunk(&self.store.buffer[start..]);
             let id = self.store.save(&self.store.data, &self.store.buffer[start..end])?;
             self.push(0, id)?;
             start = end;
@@ -115,6 +125,7 @@ impl OpenStream<'_, '_> {
 
     /// Ends the stream.
     pub(super) fn finish(mut self) -> Result<StreamRecord> {
+        self.cutter.end();
         self.cut(1)?;
         let mut level = 0;
         while level + 1 < self.levels.len() {

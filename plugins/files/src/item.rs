@@ -105,7 +105,9 @@ impl Facts {
     pub(crate) fn into_item(self, folder: impl AsFd, parent: &[u8], name: &[u8]) -> rustix::io::Result<Item> {
         let mut posix = self.posix();
         let (kind, tag, streams) = match self.kind {
-            FileType::RegularFile => (Kind::FILE, self.tag(), vec![StreamInfo::content("", Some(self.size))]),
+            FileType::RegularFile => {
+                (Kind::FILE, self.tag(), vec![StreamInfo::content(media(name), Some(self.size))])
+            }
             FileType::Directory => (Kind::FOLDER, Tag::default(), Vec::new()),
             FileType::Symlink => {
                 posix.target = rustix::fs::readlinkat(folder, name, Vec::new())?.into_bytes();
@@ -126,4 +128,11 @@ impl Facts {
             streams,
         })
     }
+}
+
+/// What of a file's name says how it is best cut: a message's attachments are stored once, whatever message they came in.
+fn media(name: &[u8]) -> &'static str {
+    const MESSAGE: &[u8] = b".eml";
+    let end = name.len().checked_sub(MESSAGE.len()).map(|start| &name[start..]);
+    if end.is_some_and(|end| end.eq_ignore_ascii_case(MESSAGE)) { "message/rfc822" } else { "" }
 }
