@@ -9,7 +9,10 @@ use std::{
     thread,
 };
 
-use tokio::runtime::{Builder, EnterGuard, Runtime};
+use tokio::{
+    runtime::{Builder, EnterGuard, Runtime},
+    task::JoinHandle,
+};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -23,6 +26,11 @@ static RUNTIME: Mutex<Option<&'static Runtime>> = Mutex::new(None);
 /// Drives a future to its end on this thread, which must not belong to a runtime.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     runtime()?.block_on(future)
+}
+
+/// Does work on a thread of its own, which may block.
+pub(crate) fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    Ok(runtime()?.spawn_blocking(work))
 }
 
 /// Lets code on this thread start tasks and timers until the guard is dropped.

@@ -59,7 +59,8 @@ pub enum FindingLevel {
 /// Reads one container: first what is owed, then what changed, or everything.
 ///
 /// The host calls [`Reader::next`] until a batch comes back empty. After each batch it says which offers it wants, and
-/// has their streams opened; up to [`crate::limits::OPEN_BODIES_MAX`] bodies are open at once, in any order, while `next` goes on.
+/// has their streams opened; up to [`crate::limits::OPEN_BODIES_MAX`] bodies are open at once, in any order, while `next` goes on. One
+/// batch is prepared ahead: `next` may be called before the host is done with what the call before it returned.
 ///
 /// Rules a reader keeps:
 /// - what [`ReaderHost::owed`] lists is offered, deleted or unread again, before changes are asked for;

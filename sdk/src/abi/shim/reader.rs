@@ -1,4 +1,5 @@
-//! A reader: numbers the offers it passes on and keeps them until the host is done with them.
+//! A reader: prepares the next batch while the host is busy with the last, numbers the offers it passes on and keeps them until the
+//! host is done with them.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -6,19 +7,33 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
+use tokio::task::{JoinError, JoinHandle};
+
 use super::stop::Stop;
 use crate::{
     Error, Event, Offer, Reader, Result, Source,
-    abi::{Answer, messages::encode_batch, table::Handle},
+    abi::{Answer, entry::panicked, messages::encode_batch, table::Handle},
+    runtime,
 };
 
 pub(super) struct ReaderObject {
     reader: Box<dyn Reader>,
     stop: Stop,
     offers: Mutex<Offers>,
+    /// The batch after the one last passed on.
+    ahead: Mutex<Option<JoinHandle<Result<Batch>>>>,
     bodies: Mutex<BTreeSet<Handle>>,
     /// Dropped after the reader, which was made by it.
     _source: Arc<dyn Source>,
+}
+
+/// A batch ready to be passed on.
+struct Batch {
+    message: Bytes,
+    offers: Vec<Arc<Offer>>,
+    /// Empty: the reader is at its end.
+    last: bool,
 }
 
 /// Offers by number. Hosts finish them about in order, so that the numbers in use stay close together.
@@ -58,7 +73,14 @@ impl Offers {
 
 impl ReaderObject {
     pub(super) fn new(reader: Box<dyn Reader>, source: Arc<dyn Source>, stop: Stop) -> Self {
-        Self { reader, stop, offers: Mutex::default(), bodies: Mutex::default(), _source: source }
+        Self {
+            reader,
+            stop,
+            offers: Mutex::default(),
+            ahead: Mutex::default(),
+            bodies: Mutex::default(),
+            _source: source,
+        }
     }
 
     pub(super) fn stop(&self) -> &Stop {
@@ -70,21 +92,36 @@ impl ReaderObject {
     }
 
     /// The next batch, its offers kept under their numbers.
-    pub(super) fn next(&self) -> Result<Answer> {
+    pub(super) fn next(self: &Arc<Self>) -> Result<Answer> {
         if !self.offers().unanswered.is_empty() {
             return Err(Error::bug("the batch before was not answered"));
         }
-        let events = self.stop.run(self.reader.next())?;
-        let message = encode_batch(&events)?;
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let batch = match ahead {
+            Some(task) => self.stop.run(async { task.await.unwrap_or_else(|lost| Err(what_of(lost))) })?,
+            None => self.prepare()?,
+        };
+        if !batch.last {
+            let reader = Arc::clone(self);
+            let task = runtime::spawn(move || reader.prepare())?;
+            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        }
         let mut offers = self.offers();
         let first = offers.next();
-        for event in events {
-            if let Event::Offer(offer) = event {
-                offers.kept.push_back(Some(Arc::new(offer)));
-            }
-        }
+        offers.kept.extend(batch.offers.into_iter().map(Some));
         offers.unanswered = first..offers.next();
-        Ok(Answer { message, payload: bytes::Bytes::new() })
+        Ok(Answer { message: batch.message, payload: Bytes::new() })
+    }
+
+    fn prepare(&self) -> Result<Batch> {
+        let events = self.stop.run(self.reader.next())?;
+        let message = encode_batch(&events)?;
+        let last = events.is_empty();
+        let offer = |event| match event {
+            Event::Offer(offer) => Some(Arc::new(offer)),
+            _ => None,
+        };
+        Ok(Batch { message, offers: events.into_iter().filter_map(offer).collect(), last })
     }
 
     /// Lets go of the offers of the last batch that are not wanted.
@@ -144,4 +181,9 @@ impl ReaderObject {
     fn offers(&self) -> MutexGuard<'_, Offers> {
         self.offers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why a task gave nothing.
+fn what_of(lost: JoinError) -> Error {
+    lost.try_into_panic().map_or_else(|_| Error::cancelled(), |panic| panicked(&*panic))
 }
