@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
 use larder_sdk::ErrorKind;
 
 use super::{Repository, layout, objects::PACK_HEADER_BYTES};
@@ -37,8 +38,8 @@ impl BlobReader {
         &self.repository
     }
 
-    /// A blob's bytes, checked against its id.
-    pub fn read(&self, id: &BlobId) -> Result<Vec<u8>> {
+    /// A blob's bytes, checked against its id. They keep their frame in memory.
+    pub fn read(&self, id: &BlobId) -> Result<Bytes> {
         let location = self.repository.index().find(id.short()).ok_or_else(|| {
             EngineError::damaged(format!("blob {id} is in no index segment"))
                 .with_hint("run `larder check` to see what is damaged")
@@ -54,21 +55,35 @@ impl BlobReader {
         Ok(blob)
     }
 
-    fn read_at(&self, location: &Location) -> Result<Vec<u8>> {
+    fn read_at(&self, location: &Location) -> Result<Bytes> {
         let frame = self.frame(location.kind, location.pack, location.frame)?;
-        let start = location.offset as usize;
-        frame
-            .get(start..start + location.bytes as usize)
-            .map(<[u8]>::to_vec)
-            .ok_or_else(|| damaged(location.kind, location.pack, "a frame is shorter than the index says"))
+        let range = location.offset as usize..location.offset as usize + location.bytes as usize;
+        if range.end > frame.len() {
+            return Err(damaged(location.kind, location.pack, "a frame is shorter than the index says"));
+        }
+        Ok(frame.slice(range))
     }
 
-    /// A frame's plain blobs.
-    pub fn frame(&self, kind: BlobKind, pack: ObjectName, place: FramePlace) -> Result<Arc<Vec<u8>>> {
-        let slot = (pack, place.number);
-        if let Some(frame) = self.frames().get(&slot) {
-            return Ok(frame);
+    /// A frame's plain blobs. Who asks for a frame that another thread is reading waits for that one.
+    fn frame(&self, kind: BlobKind, pack: ObjectName, place: FramePlace) -> Result<Bytes> {
+        let at = (pack, place.number);
+        let slot = self.frames().slot(at);
+        let mut held = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(frame) = &*held {
+            return Ok(frame.clone());
         }
+        let read = self.read_frame(kind, pack, place);
+        match &read {
+            Ok(frame) => {
+                *held = Some(frame.clone());
+                self.frames().filled(at, frame.len());
+            }
+            Err(_) => self.frames().forget(&at),
+        }
+        read
+    }
+
+    fn read_frame(&self, kind: BlobKind, pack: ObjectName, place: FramePlace) -> Result<Bytes> {
         let range = u64::from(place.offset)..u64::from(place.offset) + u64::from(place.sealed_bytes);
         let reader = self.pack(kind, pack)?;
         let key = layout::pack_key(kind, pack)?;
@@ -79,9 +94,7 @@ impl BlobReader {
             .frame(place.number, &mut sealed)
             .and_then(decode_frame)
             .map_err(|error| EngineError::from(error).context(format_args!("`{key}`")))?;
-        let frame = Arc::new(frame);
-        self.frames().put(slot, Arc::clone(&frame));
-        Ok(frame)
+        Ok(frame.into())
     }
 
     fn pack(&self, kind: BlobKind, pack: ObjectName) -> Result<Arc<LargeReader>> {
@@ -134,31 +147,36 @@ fn damaged(kind: BlobKind, pack: ObjectName, why: &str) -> EngineError {
     EngineError::damaged(format!("`{name}` is damaged: {why}"))
 }
 
+/// A frame, or the place where one will be.
+type Slot = Arc<Mutex<Option<Bytes>>>;
+
 /// Opened frames, the oldest thrown out first.
 #[derive(Default)]
 struct FrameCache {
-    frames: HashMap<(ObjectName, u32), Arc<Vec<u8>>>,
-    order: VecDeque<(ObjectName, u32)>,
+    slots: HashMap<(ObjectName, u32), Slot>,
+    /// Those that hold a frame, and how many bytes.
+    filled: VecDeque<((ObjectName, u32), usize)>,
     bytes: usize,
     bytes_max: usize,
 }
 
 impl FrameCache {
-    fn get(&self, slot: &(ObjectName, u32)) -> Option<Arc<Vec<u8>>> {
-        self.frames.get(slot).cloned()
+    fn slot(&mut self, at: (ObjectName, u32)) -> Slot {
+        Arc::clone(self.slots.entry(at).or_default())
     }
 
-    fn put(&mut self, slot: (ObjectName, u32), frame: Arc<Vec<u8>>) {
-        self.bytes += frame.len();
-        match self.frames.insert(slot, frame) {
-            Some(replaced) => self.bytes -= replaced.len(),
-            None => self.order.push_back(slot),
+    fn filled(&mut self, at: (ObjectName, u32), bytes: usize) {
+        self.filled.push_back((at, bytes));
+        self.bytes += bytes;
+        while self.bytes > self.bytes_max
+            && let Some((oldest, bytes)) = self.filled.pop_front()
+        {
+            self.slots.remove(&oldest);
+            self.bytes -= bytes;
         }
-        while self.bytes > self.bytes_max {
-            let Some(oldest) = self.order.pop_front() else { return };
-            if let Some(frame) = self.frames.remove(&oldest) {
-                self.bytes -= frame.len();
-            }
-        }
+    }
+
+    fn forget(&mut self, at: &(ObjectName, u32)) {
+        self.slots.remove(at);
     }
 }
