@@ -11,7 +11,7 @@ use crate::{
     error::{EngineError, Result},
     events::{Event, Events, Phase},
     hash::{ObjectName, RepositoryId},
-    maintenance::{self, CheckOptions, CheckReport},
+    maintenance::{self, CheckOptions, CheckReport, ForgetOptions, Judged},
     pipeline::{self, RunOptions, RunSetup, RunSummary},
     plugin::{Registry, SourceHandle},
     process::Interrupt,
@@ -268,6 +268,24 @@ impl Engine {
             &*self.context.events,
             &self.context.interrupt,
         )
+    }
+
+    /// Drops what a set's `keep` rules do not keep, or only says what would go.
+    pub fn forget(&self, set: &str, dry_run: bool) -> Result<Vec<Judged>> {
+        let set = self.config.set(set)?;
+        let Some(keep) = set.keep else {
+            return Err(EngineError::config(format!(
+                "set `{}` has no `keep`, so nothing says what may go",
+                set.name
+            ))
+            .with_hint("add for example `keep = { last = 7, daily = 30, monthly = 12 }` to it"));
+        };
+        let repository = self.open(self.config.repository(&set.repository)?)?;
+        self.phase(Phase::Forgetting, &set.name);
+        let options =
+            ForgetOptions { keep, dry_run, zone: &jiff::tz::TimeZone::system(), host: &self.context.host };
+        maintenance::forget(&repository, &set.name, &options, &*self.context.clock, &self.context.interrupt)
+            .map_err(|error| error.context(format_args!("set `{}`", set.name)))
     }
 
     fn phase(&self, phase: Phase, subject: &str) {

@@ -93,6 +93,8 @@ pub enum Phase {
     Checking,
     /// Reading and verifying all data.
     Verifying,
+    /// Choosing which snapshots stay.
+    Forgetting,
 }
 
 impl Phase {
@@ -109,6 +111,7 @@ impl Phase {
             Self::Restoring => "Restoring",
             Self::Checking => "Checking",
             Self::Verifying => "Verifying",
+            Self::Forgetting => "Looking through snapshots of",
         }
     }
 
@@ -125,6 +128,7 @@ impl Phase {
             Self::Restoring => "restoring",
             Self::Checking => "checking",
             Self::Verifying => "verifying",
+            Self::Forgetting => "forgetting",
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod plugin;
 pub mod repository;
 pub mod restore;
+pub mod retention;
 pub mod snapshot;
 pub mod store;
 pub mod tree;

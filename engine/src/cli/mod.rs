@@ -5,6 +5,7 @@ mod cat;
 mod check;
 mod context;
 mod discover;
+mod forget;
 mod format;
 mod init;
 mod ls;
@@ -67,6 +68,7 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Cat(command) => command.execute(&context()?),
         Command::Restore(command) => command.execute(&context()?),
         Command::Check(command) => command.execute(&context()?),
+        Command::Forget(command) => command.execute(&context()?),
         Command::Plugins(command) => command.execute(global, &around.environment, output),
     }
 }

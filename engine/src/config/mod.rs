@@ -16,7 +16,7 @@ mod tests;
 
 pub use find::{Environment, find_config, read_config};
 pub use resolved::{
-    Config, DESTINATION_DEFAULT, Isolation, KEEP_GONE_DAYS_DEFAULT, Keep, MaxLoss, Options, PluginConfig,
+    Config, DESTINATION_DEFAULT, Isolation, KEEP_GONE_DAYS_DEFAULT, MaxLoss, Options, PluginConfig,
     RepositoryConfig, SetConfig,
 };
 pub use schedule::Schedule;

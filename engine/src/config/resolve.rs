@@ -11,13 +11,14 @@ use super::{
     diagnostic::Diagnostics,
     raw::{Document, Entry, Node, Table, Value},
     resolved::{
-        Config, DESTINATION_DEFAULT, Isolation, KEEP_GONE_DAYS_DEFAULT, Keep, MaxLoss, Options, PluginConfig,
+        Config, DESTINATION_DEFAULT, Isolation, KEEP_GONE_DAYS_DEFAULT, MaxLoss, Options, PluginConfig,
         RepositoryConfig, SetConfig,
     },
     schedule::Schedule,
     schema::{Checker, Path},
     suggest::did_you_mean,
 };
+use crate::retention::Keep;
 
 /// Longest name of a set, a repository or a plugin, in bytes.
 const NAME_BYTES_MAX: usize = 64;

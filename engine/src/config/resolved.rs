@@ -16,7 +16,10 @@ use super::{
     schema::{Checker, Path},
     suggest::did_you_mean,
 };
-use crate::error::{EngineError, Result};
+use crate::{
+    error::{EngineError, Result},
+    retention::Keep,
+};
 
 /// The plugin behind a repository that names none.
 pub const DESTINATION_DEFAULT: &str = "object-store";
@@ -87,23 +90,6 @@ pub struct PluginConfig {
     pub library: PathBuf,
     /// The BLAKE3 digest that the library must have, in lower-case hex.
     pub blake3: Option<String>,
-}
-
-/// How many snapshots to keep, by rule; 0 where a rule is not given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keep {
-    /// The last ones.
-    pub last: u32,
-    /// One an hour.
-    pub hourly: u32,
-    /// One a day.
-    pub daily: u32,
-    /// One a week.
-    pub weekly: u32,
-    /// One a month.
-    pub monthly: u32,
-    /// One a year.
-    pub yearly: u32,
 }
 
 /// The share of a set's containers, or of a container's items, that a run may drop before it keeps the old state instead.

@@ -5,7 +5,10 @@ use std::path::Path;
 use larder_sdk::{Schema, SecretRef, Takes};
 
 use super::*;
-use crate::error::{EngineError, EngineErrorKind};
+use crate::{
+    error::{EngineError, EngineErrorKind},
+    retention::Keep,
+};
 
 /// A repository and a set that are right.
 const RIGHT: &str = r#"[repository.main]

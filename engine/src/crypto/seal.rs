@@ -35,6 +35,8 @@ pub enum ObjectKind {
     Session = 8,
     /// A checkpoint.
     Checkpoint = 9,
+    /// A record of snapshots that were dropped.
+    Removal = 11,
 }
 
 impl ObjectKind {
@@ -43,7 +45,9 @@ impl ObjectKind {
             Self::DataPack => KeyRole::Data,
             Self::TreePack => KeyRole::Trees,
             Self::DataIndex | Self::TreeIndex => KeyRole::Index,
-            Self::Config | Self::Snapshot | Self::Session | Self::Checkpoint => KeyRole::Control,
+            Self::Config | Self::Snapshot | Self::Session | Self::Checkpoint | Self::Removal => {
+                KeyRole::Control
+            }
         }
     }
 
@@ -58,6 +62,7 @@ impl ObjectKind {
             Self::Snapshot => "snapshot",
             Self::Session => "session",
             Self::Checkpoint => "checkpoint",
+            Self::Removal => "removal record",
         }
     }
 }

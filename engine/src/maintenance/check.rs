@@ -17,10 +17,9 @@ use crate::{
     hash::{BlobId, Digest, ObjectName},
     index::BlobKind,
     pack::{FramePlace, LargeReader, PackDirectory, Tail, decode_frame},
-    pipeline::missing_run,
     process::Interrupt,
     repository::{BlobReader, LocalState, Nodes, Repository, check_control_objects, layout},
-    snapshot::{ContainerRecord, SnapshotRecord},
+    snapshot::{ContainerRecord, SnapshotRecord, missing_run},
     tree::{Node, NodeStore, Root},
 };
 
@@ -153,12 +152,19 @@ impl Check<'_> {
                 Err(error) => self.problem(format!("{}/{name}", layout::SNAPSHOTS), &error)?,
             }
         }
+        let mut removed = Vec::new();
+        for (name, record) in self.repository.removals()? {
+            match record {
+                Ok(record) => removed.push(record),
+                Err(error) => self.problem(format!("{}/{name}", layout::REMOVED), &error)?,
+            }
+        }
         for set in self.local.sets()? {
             sets.entry(set).or_default();
         }
         for (set, mut snapshots) in sets {
             snapshots.sort_by_key(|(name, snapshot)| (snapshot.run, snapshot.finished, *name));
-            if let Some(why) = missing_run(&snapshots, self.local.highest_run(&set)?) {
+            if let Some(why) = missing_run(&snapshots, &removed, &set, self.local.highest_run(&set)?) {
                 self.report.problem(
                     format!("set `{set}`"),
                     format!("a snapshot is missing without a removal record: {why}"),

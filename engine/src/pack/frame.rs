@@ -1,6 +1,9 @@
 //! Frames: blobs of one container and one kind, compressed together.
 
+use std::{cell::RefCell, io};
+
 use larder_sdk::{Error, ErrorKind, Result};
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::hash::ShortId;
 
@@ -60,28 +63,51 @@ impl FrameBuilder {
     }
 }
 
+thread_local! {
+    /// Made once per thread: making them costs about as much as a small frame.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>> {
+    COMPRESSOR
+        .with_borrow_mut(|kept| {
+            let compressor = match kept {
+                Some(compressor) => compressor,
+                none => none.insert(Compressor::new(level)?),
+            };
+            compressor.set_compression_level(level)?;
+            compressor.compress(plain)
+        })
+        .map_err(|error| Error::bug("zstd failed").with_source(error))
+}
+
+fn decompress(packed: &[u8], length: usize) -> io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            none => none.insert(Decompressor::new()?),
+        };
+        decompressor.decompress(packed, length)
+    })
+}
+
 /// Compresses a frame, opens it again and compares. Incompressible bytes are stored as they are.
 pub fn encode_frame(plain: &[u8], level: i32) -> Result<Vec<u8>> {
     let length = u32::try_from(plain.len()).map_err(|_| Error::bug("a frame is too large"))?;
-    let mut frame = Vec::with_capacity(HEAD_BYTES + zstd::zstd_safe::compress_bound(plain.len()));
-    frame.push(METHOD_ZSTD);
-    frame.extend_from_slice(&length.to_le_bytes());
+    let joined = |method: u8, body: &[u8]| [&[method], &length.to_le_bytes()[..], body].concat();
     if worth_compressing(plain)? {
-        let packed = zstd::bulk::compress(plain, level)
-            .map_err(|error| Error::bug("zstd failed").with_source(error))?;
+        let packed = compress(plain, level)?;
         if packed.len() < plain.len() {
-            if zstd::bulk::decompress(&packed, plain.len()).ok().as_deref() != Some(plain) {
+            if decompress(&packed, plain.len()).ok().as_deref() != Some(plain) {
                 return Err(Error::bug(
                     "a compressed frame does not decompress to what it was: is this machine's memory sound?",
                 ));
             }
-            frame.extend_from_slice(&packed);
-            return Ok(frame);
+            return Ok(joined(METHOD_ZSTD, &packed));
         }
     }
-    frame[0] = METHOD_STORED;
-    frame.extend_from_slice(plain);
-    Ok(frame)
+    Ok(joined(METHOD_STORED, plain))
 }
 
 /// A quick look at the middle of a large frame.
@@ -90,8 +116,7 @@ fn worth_compressing(plain: &[u8]) -> Result<bool> {
         return Ok(true);
     }
     let middle = &plain[plain.len() / 2..][..PROBE_BYTES];
-    let packed =
-        zstd::bulk::compress(middle, 1).map_err(|error| Error::bug("zstd failed").with_source(error))?;
+    let packed = compress(middle, 1)?;
     Ok(packed.len() < PROBE_BYTES - PROBE_BYTES / 32)
 }
 
@@ -107,9 +132,7 @@ pub fn decode_frame(frame: &[u8]) -> Result<Vec<u8>> {
     }
     let plain = match *method {
         METHOD_STORED => body.to_vec(),
-        METHOD_ZSTD => {
-            zstd::bulk::decompress(body, length).map_err(|error| damaged("zstd").with_source(error))?
-        }
+        METHOD_ZSTD => decompress(body, length).map_err(|error| damaged("zstd").with_source(error))?,
         _ => return Err(damaged("its compression method is unknown")),
     };
     if plain.len() == length { Ok(plain) } else { Err(damaged("its plain length is another")) }

@@ -6,7 +6,7 @@ use crate::{
     error::{EngineError, Result},
     hash::ObjectName,
     repository::{LocalState, Repository},
-    snapshot::{CheckpointRecord, SnapshotRecord},
+    snapshot::{CheckpointRecord, SnapshotRecord, missing_run},
 };
 
 /// A checkpoint older than this is no longer a root, and so not gone on from.
@@ -54,7 +54,9 @@ pub fn latest_of_set(
         }
     }
     snapshots.sort_by_key(|(name, snapshot)| (snapshot.run, snapshot.finished, *name));
-    if let Some(why) = missing_run(&snapshots, local.highest_run(set)?) {
+    // A removal record that does not read says nothing: its numbers are then missing.
+    let removed: Vec<_> = repository.removals()?.into_iter().filter_map(|(_, record)| record.ok()).collect();
+    if let Some(why) = missing_run(&snapshots, &removed, set, local.highest_run(set)?) {
         return Err(missing(set, &why));
     }
     let last = snapshots.pop();
@@ -62,30 +64,6 @@ pub fn latest_of_set(
         local.saw_run(set, snapshot.run, *name)?;
     }
     Ok(last)
-}
-
-/// What is wrong with the numbers of a set's snapshots, in ascending order, and the highest that was seen.
-pub(crate) fn missing_run(
-    snapshots: &[(ObjectName, SnapshotRecord)],
-    seen: Option<(u64, ObjectName)>,
-) -> Option<String> {
-    let mut expected = 1;
-    for (name, snapshot) in snapshots {
-        if snapshot.run > expected {
-            let base = snapshot.base.map_or_else(String::new, |base| format!(" `snapshots/{base}`"));
-            return Some(format!(
-                "number {expected}: `snapshots/{name}` is number {} and was built on{base}",
-                snapshot.run
-            ));
-        }
-        expected = snapshot.run + 1;
-    }
-    match seen {
-        Some((run, name)) if run >= expected => {
-            Some(format!("number {run}, `snapshots/{name}`, which this machine has seen"))
-        }
-        _ => None,
-    }
 }
 
 fn missing(set: &str, why: &str) -> EngineError {

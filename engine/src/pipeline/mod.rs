@@ -18,5 +18,4 @@ mod stream;
 mod tests;
 
 pub use base::latest_of_set;
-pub(crate) use base::missing_run;
 pub use run::{ContainerSummary, RunOptions, RunSetup, RunSummary, run};

@@ -8,6 +8,8 @@ use crate::{crypto::ObjectKind, hash::ObjectName, index::BlobKind};
 pub const KEYS: &str = "keys";
 /// The folder of snapshots.
 pub const SNAPSHOTS: &str = "snapshots";
+/// The folder of removal records.
+pub const REMOVED: &str = "removed";
 /// The folder of sessions.
 pub const SESSIONS: &str = "live/sessions";
 /// The folder of checkpoints.

@@ -16,7 +16,7 @@ use crate::{
     hash::{ObjectName, RepositoryId},
     index::{BlobKind, Index, SegmentDirectory, decode_page},
     pack::{LargeReader, Tail, open_small, seal_small},
-    snapshot::{CheckpointRecord, SnapshotRecord},
+    snapshot::{CheckpointRecord, RemovalRecord, SnapshotRecord},
     store::Store,
 };
 
@@ -234,6 +234,15 @@ impl Repository {
         Ok(names
             .into_iter()
             .map(|name| (name, self.get_record(layout::SNAPSHOTS, ObjectKind::Snapshot, name)))
+            .collect())
+    }
+
+    /// Every removal record, each with its own error if it cannot be read.
+    pub fn removals(&self) -> Result<Vec<(ObjectName, Result<RemovalRecord>)>> {
+        let names = self.names(layout::REMOVED)?;
+        Ok(names
+            .into_iter()
+            .map(|name| (name, self.get_record(layout::REMOVED, ObjectKind::Removal, name)))
             .collect())
     }
 

@@ -147,3 +147,21 @@ impl Record for SessionRecord {
     const KIND: u16 = 8;
     const VERSION: u16 = 1;
 }
+
+/// Snapshots that were dropped by rule. It is there before they go, so that their numbers are not missed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RemovalRecord {
+    /// The set's name.
+    pub set: String,
+    /// Run numbers and ids.
+    pub removed: Vec<(u64, ObjectName)>,
+    /// When they were dropped.
+    pub removed_at: Time,
+    /// The machine that dropped them.
+    pub host: String,
+}
+
+impl Record for RemovalRecord {
+    const KIND: u16 = 11;
+    const VERSION: u16 = 1;
+}

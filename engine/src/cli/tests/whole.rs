@@ -189,3 +189,44 @@ fn plugins_need_no_config() {
     assert!(ended.results.contains("paths") && ended.results.contains("(required)"), "{}", ended.results);
     assert_eq!(larder(folder.path(), "plugins info fills").code, 2);
 }
+
+#[test]
+fn forget_drops_what_no_rule_keeps_and_only_that() {
+    let folder = prepared();
+    let at = folder.path();
+    let path = at.join("larder.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    assert_eq!(larder(at, "forget").code, 2);
+    fs::write(&path, config + "keep = { last = 2 }\n").unwrap();
+    assert_eq!(larder(at, "init").code, 0);
+    for round in 1..=4 {
+        fs::write(at.join("data/a.txt"), format!("round {round}")).unwrap();
+        assert_eq!(larder(at, "run home").code, 0);
+    }
+    let runs = || -> Vec<u64> {
+        let records = larder(at, "snapshots --json").records();
+        records.iter().filter_map(|record| record["run"].as_u64()).collect()
+    };
+    let looked = larder(at, "forget --dry-run");
+    assert!(looked.results.contains("set `home`: would drop 2 snapshots, kept 2"), "{}", looked.results);
+    assert_eq!(runs(), [1, 2, 3, 4]);
+    let dropped = larder(at, "forget home --json").records();
+    let summary = Ended::of_type(&dropped, "summary")[0];
+    assert_eq!((summary["dropped"].as_u64(), summary["kept"].as_u64()), (Some(2), Some(2)));
+    assert_eq!(dropped.iter().filter(|record| record["dropped"] == true).count(), 2);
+    assert_eq!(runs(), [3, 4]);
+
+    // What was dropped is not missed; what stays reads, and runs go on.
+    let checked = larder(at, "check --read-data");
+    assert_eq!(checked.code, 0, "{}", checked.results);
+    assert_eq!(larder(at, &format!("cat latest:{}/data/a.txt", at.display())).results, "round 4");
+    assert_eq!(larder(at, "run home").code, 0);
+    assert_eq!(runs(), [3, 4, 5]);
+
+    // A snapshot that somebody takes away is.
+    let records = larder(at, "snapshots --json").records();
+    fs::remove_file(at.join("repository/snapshots").join(records[0]["id"].as_str().unwrap())).unwrap();
+    let checked = larder(at, "check");
+    assert!(checked.code == 1 && checked.results.contains("number 3"), "{}", checked.results);
+    assert_eq!(larder(at, "run home").code, 1);
+}
