@@ -47,14 +47,7 @@ pub fn forget(
     clock: &dyn Clock,
     interrupt: &Interrupt,
 ) -> Result<Vec<Judged>> {
-    let mut snapshots = Vec::new();
-    for (id, snapshot) in repository.snapshots()? {
-        let snapshot = snapshot?;
-        if snapshot.set == set {
-            snapshots.push((id, snapshot));
-        }
-    }
-    snapshots.sort_by_key(|(id, snapshot)| (snapshot.run, snapshot.finished, *id));
+    let snapshots = repository.snapshots_of(set)?;
     let taken: Vec<_> = snapshots.iter().map(|(_, snapshot)| snapshot.finished).collect();
     let judged: Vec<Judged> = snapshots
         .into_iter()

@@ -46,14 +46,7 @@ pub fn latest_of_set(
     local: &LocalState,
     set: &str,
 ) -> Result<Option<(ObjectName, SnapshotRecord)>> {
-    let mut snapshots = Vec::new();
-    for (name, snapshot) in repository.snapshots()? {
-        let snapshot = snapshot?;
-        if snapshot.set == set {
-            snapshots.push((name, snapshot));
-        }
-    }
-    snapshots.sort_by_key(|(name, snapshot)| (snapshot.run, snapshot.finished, *name));
+    let mut snapshots = repository.snapshots_of(set)?;
     // A removal record that does not read says nothing: its numbers are then missing.
     let removed: Vec<_> = repository.removals()?.into_iter().filter_map(|(_, record)| record.ok()).collect();
     if let Some(why) = missing_run(&snapshots, &removed, set, local.highest_run(set)?) {

@@ -230,31 +230,36 @@ impl Repository {
 
     /// Every snapshot, each with its own error if it cannot be read.
     pub fn snapshots(&self) -> Result<Vec<(ObjectName, Result<SnapshotRecord>)>> {
-        let names = self.names(layout::SNAPSHOTS)?;
-        Ok(names
-            .into_iter()
-            .map(|name| (name, self.get_record(layout::SNAPSHOTS, ObjectKind::Snapshot, name)))
-            .collect())
+        self.records(layout::SNAPSHOTS, ObjectKind::Snapshot)
+    }
+
+    /// A set's snapshots in the order of their runs. One that cannot be read is an error, whatever set it is of.
+    pub fn snapshots_of(&self, set: &str) -> Result<Vec<(ObjectName, SnapshotRecord)>> {
+        let mut found = Vec::new();
+        for (name, snapshot) in self.snapshots()? {
+            let snapshot = snapshot?;
+            if snapshot.set == set {
+                found.push((name, snapshot));
+            }
+        }
+        found.sort_by_key(|(name, snapshot)| (snapshot.run, snapshot.finished, *name));
+        Ok(found)
     }
 
     /// Every removal record, each with its own error if it cannot be read.
     pub fn removals(&self) -> Result<Vec<(ObjectName, Result<RemovalRecord>)>> {
-        let names = self.names(layout::REMOVED)?;
-        Ok(names
-            .into_iter()
-            .map(|name| (name, self.get_record(layout::REMOVED, ObjectKind::Removal, name)))
-            .collect())
+        self.records(layout::REMOVED, ObjectKind::Removal)
+    }
+
+    fn records<R: Record>(&self, folder: &str, kind: ObjectKind) -> Result<Vec<(ObjectName, Result<R>)>> {
+        let names = self.names(folder)?;
+        Ok(names.into_iter().map(|name| (name, self.get_record(folder, kind, name))).collect())
     }
 
     /// Every checkpoint that can be read. One that cannot is no loss: a run then goes on from an earlier state.
     pub fn checkpoints(&self) -> Result<Vec<(ObjectName, CheckpointRecord)>> {
-        let names = self.names(layout::CHECKPOINTS)?;
-        Ok(names
-            .into_iter()
-            .filter_map(|name| {
-                Some((name, self.get_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name).ok()?))
-            })
-            .collect())
+        let found = self.records(layout::CHECKPOINTS, ObjectKind::Checkpoint)?;
+        Ok(found.into_iter().filter_map(|(name, checkpoint)| Some((name, checkpoint.ok()?))).collect())
     }
 }
 
