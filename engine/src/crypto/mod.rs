@@ -5,5 +5,5 @@ mod seal;
 mod slot;
 
 pub use key::{Key, KeyRole, Keys};
-pub use seal::{HEADER_BYTES, Header, OVERHEAD_BYTES, ObjectKind, ObjectSealer, padme};
+pub use seal::{HEADER_BYTES, Header, OVERHEAD_BYTES, ObjectKind, ObjectSealer, claims_kind, padme};
 pub use slot::{KdfCost, KeySlot};

@@ -35,8 +35,12 @@ pub enum ObjectKind {
     Session = 8,
     /// A checkpoint.
     Checkpoint = 9,
+    /// What a prune means to delete.
+    Mark = 10,
     /// A record of snapshots that were dropped.
     Removal = 11,
+    /// How a session ended without a snapshot.
+    End = 12,
 }
 
 impl ObjectKind {
@@ -45,9 +49,13 @@ impl ObjectKind {
             Self::DataPack => KeyRole::Data,
             Self::TreePack => KeyRole::Trees,
             Self::DataIndex | Self::TreeIndex => KeyRole::Index,
-            Self::Config | Self::Snapshot | Self::Session | Self::Checkpoint | Self::Removal => {
-                KeyRole::Control
-            }
+            Self::Config
+            | Self::Snapshot
+            | Self::Session
+            | Self::Checkpoint
+            | Self::Mark
+            | Self::Removal
+            | Self::End => KeyRole::Control,
         }
     }
 
@@ -62,10 +70,20 @@ impl ObjectKind {
             Self::Snapshot => "snapshot",
             Self::Session => "session",
             Self::Checkpoint => "checkpoint",
+            Self::Mark => "mark",
             Self::Removal => "removal record",
+            Self::End => "end of a session",
         }
     }
 }
+
+/// True if an object's header says that it is of this kind. That is authenticated only when it is opened as such.
+pub fn claims_kind(object: &[u8], kind: ObjectKind) -> bool {
+    object.get(KIND_AT) == Some(&(kind as u8))
+}
+
+/// Where the kind stands in a header.
+const KIND_AT: usize = 6;
 
 /// An object's first bytes, in the clear.
 #[derive(Clone, Debug)]
@@ -94,7 +112,7 @@ impl ObjectSealer {
     pub fn create(keys: &Keys, repository: RepositoryId, kind: ObjectKind, name: ObjectName) -> Result<Self> {
         let mut header = [0; HEADER_BYTES];
         header[..6].copy_from_slice(MAGIC);
-        header[6] = kind as u8;
+        header[KIND_AT] = kind as u8;
         header[7] = FORMAT;
         header[8..10].copy_from_slice(&keys.role(kind.role()).number.to_le_bytes());
         header[10] = METHOD_KEYED_HASH;
@@ -115,7 +133,7 @@ impl ObjectSealer {
         };
         let mut expected = [0; 16];
         expected[..6].copy_from_slice(MAGIC);
-        expected[6] = kind as u8;
+        expected[KIND_AT] = kind as u8;
         expected[7] = FORMAT;
         expected[8..10].copy_from_slice(&keys.role(kind.role()).number.to_le_bytes());
         expected[10] = METHOD_KEYED_HASH;

@@ -1,7 +1,7 @@
 //! The index in memory.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet},
     sync::RwLock,
 };
 
@@ -26,20 +26,41 @@ pub struct Location {
     pub bytes: u32,
 }
 
-/// What is known of a blob.
+/// Where a blob is stored, its pack by number.
 #[derive(Clone, Copy)]
-enum Known {
-    /// Stored, in the pack of this number.
-    Stored { kind: BlobKind, pack: u32, frame: FramePlace, offset: u32, bytes: u32 },
-    /// On its way in this run: a second one need not be sent.
-    Pending,
+struct Stored {
+    kind: BlobKind,
+    pack: u32,
+    frame: FramePlace,
+    offset: u32,
+    bytes: u32,
 }
 
 #[derive(Default)]
 struct Inner {
-    blobs: HashMap<ShortId, Known>,
+    blobs: HashMap<ShortId, Stored>,
+    /// On their way in this run: a second one need not be sent.
+    pending: HashSet<ShortId>,
     packs: Vec<ObjectName>,
     pack_numbers: HashMap<ObjectName, u32>,
+    /// Packs that a prune means to delete: what only they hold can be read, and counts as not stored.
+    condemned: HashSet<ObjectName>,
+}
+
+impl Inner {
+    fn is_condemned(&self, stored: &Stored) -> bool {
+        !self.condemned.is_empty()
+            && self.packs.get(stored.pack as usize).is_some_and(|pack| self.condemned.contains(pack))
+    }
+
+    fn is_stored(&self, id: &ShortId) -> bool {
+        self.blobs.get(id).is_some_and(|stored| !self.is_condemned(stored))
+    }
+
+    fn location(&self, stored: &Stored) -> Option<Location> {
+        let Stored { kind, pack, frame, offset, bytes } = *stored;
+        Some(Location { kind, pack: *self.packs.get(pack as usize)?, frame, offset, bytes })
+    }
 }
 
 /// Every blob known. Safe to use from many threads.
@@ -60,51 +81,47 @@ impl Index {
                     number
                 }
             };
-            let known =
-                Known::Stored { kind, pack, frame: entry.frame, offset: entry.offset, bytes: entry.bytes };
-            inner.blobs.insert(entry.id, known);
+            let stored = Stored { kind, pack, frame: entry.frame, offset: entry.offset, bytes: entry.bytes };
+            inner.pending.remove(&entry.id);
+            // A place that stays is better than one that goes.
+            if !inner.is_stored(&entry.id) || !inner.is_condemned(&stored) {
+                inner.blobs.insert(entry.id, stored);
+            }
         }
+    }
+
+    /// Takes what only these packs hold as not stored, though it can be read. To be called before segments are loaded.
+    pub fn condemn(&self, packs: HashSet<ObjectName>) {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).condemned = packs;
     }
 
     /// Claims a blob for this run: true if it is neither stored nor on its way, so that the caller must send it.
     pub fn claim(&self, id: ShortId) -> bool {
-        if self.read().blobs.contains_key(&id) {
+        let known = |inner: &Inner| inner.is_stored(&id) || inner.pending.contains(&id);
+        if known(&self.read()) {
             return false;
         }
         let mut inner = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match inner.blobs.entry(id) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(vacant) => {
-                vacant.insert(Known::Pending);
-                true
-            }
-        }
+        !known(&inner) && inner.pending.insert(id)
     }
 
     /// Where a stored blob lies.
     pub fn find(&self, id: ShortId) -> Option<Location> {
         let inner = self.read();
-        match *inner.blobs.get(&id)? {
-            Known::Stored { kind, pack, frame, offset, bytes } => {
-                Some(Location { kind, pack: *inner.packs.get(pack as usize)?, frame, offset, bytes })
-            }
-            Known::Pending => None,
-        }
+        inner.location(inner.blobs.get(&id)?)
     }
 
     /// Shows every stored blob, in no order. The index is locked meanwhile.
     pub fn each(&self, mut show: impl FnMut(ShortId, Location)) {
         let inner = self.read();
-        for (id, known) in &inner.blobs {
-            if let Known::Stored { kind, pack, frame, offset, bytes } = *known
-                && let Some(pack) = inner.packs.get(pack as usize)
-            {
-                show(*id, Location { kind, pack: *pack, frame, offset, bytes });
+        for (id, stored) in &inner.blobs {
+            if let Some(location) = inner.location(stored) {
+                show(*id, location);
             }
         }
     }
 
-    /// How many blobs are known.
+    /// How many blobs are stored.
     pub fn len(&self) -> usize {
         self.read().blobs.len()
     }

@@ -11,7 +11,7 @@ use super::CheckReport;
 use crate::{
     browse,
     catalog::{self, Content, ItemRecord},
-    crypto::{HEADER_BYTES, ObjectKind},
+    crypto::HEADER_BYTES,
     error::{EngineError, Result},
     events::{Counts, Event, Events},
     hash::{BlobId, Digest, ObjectName},
@@ -187,12 +187,7 @@ impl Check<'_> {
     }
 
     fn checkpoints(&mut self) -> Result<()> {
-        for name in self.repository.names(layout::CHECKPOINTS)? {
-            let checkpoint = self.repository.get_record::<crate::snapshot::CheckpointRecord>(
-                layout::CHECKPOINTS,
-                ObjectKind::Checkpoint,
-                name,
-            );
+        for (name, checkpoint) in self.repository.checkpoints()? {
             match checkpoint {
                 Ok(checkpoint) => {
                     self.find_segments(&format!("checkpoint {name}"), &checkpoint.segments)?;
@@ -201,14 +196,14 @@ impl Check<'_> {
                 Err(error) => self.problem(format!("{}/{name}", layout::CHECKPOINTS), &error)?,
             }
         }
-        for name in self.repository.names(layout::SESSIONS)? {
-            let session = self.repository.get_record::<crate::snapshot::SessionRecord>(
-                layout::SESSIONS,
-                ObjectKind::Session,
-                name,
-            );
+        for (name, session) in self.repository.sessions()? {
             if let Err(error) = session {
                 self.problem(format!("{}/{name}", layout::SESSIONS), &error)?;
+            }
+        }
+        for (name, mark) in self.repository.marks()? {
+            if let Err(error) = mark {
+                self.problem(format!("{}/{name}", layout::MARKS), &error)?;
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::{
     process::Interrupt,
     repository::{Repository, layout},
     retention::{Keep, Rule, select},
-    snapshot::{RemovalRecord, SnapshotRecord},
+    snapshot::{RemovalRecord, RemovedSnapshot, SnapshotRecord},
 };
 
 /// A snapshot, and why it stays; nothing means that it goes.
@@ -60,7 +60,14 @@ pub fn forget(
     }
     let record = RemovalRecord {
         set: set.to_owned(),
-        removed: dropped.iter().map(|judged| (judged.snapshot.run, judged.id)).collect(),
+        removed: dropped
+            .iter()
+            .map(|judged| RemovedSnapshot {
+                run: judged.snapshot.run,
+                id: judged.id,
+                root: judged.snapshot.root,
+            })
+            .collect(),
         removed_at: clock.now(),
         host: options.host.to_owned(),
     };

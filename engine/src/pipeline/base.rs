@@ -2,16 +2,20 @@
 
 use larder_sdk::Time;
 
+use super::RunSetup;
 use crate::{
-    error::{EngineError, Result},
+    error::{EngineError, EngineErrorKind, Result},
     hash::ObjectName,
-    repository::{LocalState, Repository},
-    snapshot::{CheckpointRecord, SnapshotRecord, missing_run},
+    repository::{
+        LocalState, Repository, Session, layout,
+        session::{CHECKPOINT_SECONDS_MAX, Ender, counting, end_left_behind, readable},
+    },
+    snapshot::{CheckpointRecord, Purpose, SessionRecord, SnapshotRecord, missing_run},
+    tree::Root,
 };
 
-/// A checkpoint older than this is no longer a root, and so not gone on from.
-const CHECKPOINT_SECONDS_MAX: i64 = 14 * 24 * 3600;
-
+/// How often a run tries to find something to build on that stays.
+const ANNOUNCEMENTS_MAX: usize = 5;
 /// What a run builds on.
 pub(super) struct Base {
     /// The set's last snapshot.
@@ -27,16 +31,67 @@ pub(super) fn find(repository: &Repository, local: &LocalState, set: &str, now: 
     let snapshot = latest_of_set(repository, local, set)?;
     let base = snapshot.as_ref().map(|(name, _)| *name);
     let run = snapshot.as_ref().map_or(0, |(_, snapshot)| snapshot.run) + 1;
-    let checkpoint = repository
-        .checkpoints()?
+    let mut checkpoints = readable(repository.checkpoints()?);
+    checkpoints.retain(|(_, checkpoint)| {
+        checkpoint.set == set
+            && checkpoint.base == base
+            && now.seconds - checkpoint.taken.seconds <= CHECKPOINT_SECONDS_MAX
+    });
+    let checkpoint = counting(repository, checkpoints)?
         .into_iter()
-        .filter(|(_, checkpoint)| {
-            checkpoint.set == set
-                && checkpoint.base == base
-                && now.seconds - checkpoint.taken.seconds <= CHECKPOINT_SECONDS_MAX
-        })
         .max_by_key(|(_, checkpoint)| (checkpoint.taken, checkpoint.number));
     Ok(Base { snapshot, checkpoint, run })
+}
+
+/// Finds what the run builds on and announces it. What was there when it was found may have gone before it was announced: then all begins again.
+pub(super) fn announce(setup: &RunSetup, started: Time) -> Result<(Base, Session)> {
+    let repository = &setup.repository;
+    let machine = setup.local.machine()?;
+    let ender = Ender { by: ObjectName::random()?, now: started, host: &setup.host };
+    end_left_behind(repository, &setup.set, machine, ender)?;
+    for _ in 0..ANNOUNCEMENTS_MAX {
+        let base = find(repository, &setup.local, &setup.set, started)?;
+        let record = SessionRecord {
+            purpose: Purpose::Write,
+            set: setup.set.clone(),
+            host: setup.host.clone(),
+            machine,
+            started,
+            roots: base.roots(),
+            marks: Vec::new(),
+        };
+        let session = Session::open(repository, record, setup.clock.now())?;
+        if base.is_there(repository)? {
+            return Ok((base, session));
+        }
+        session.end()?;
+    }
+    Err(EngineError::new(
+        EngineErrorKind::Busy,
+        "what this run would build on was removed again and again while it began",
+    )
+    .with_hint("is the same set run or forgotten by another machine all the time? try again later"))
+}
+
+impl Base {
+    fn roots(&self) -> Vec<Root> {
+        let snapshot = self.snapshot.iter().filter_map(|(_, snapshot)| snapshot.root);
+        snapshot.chain(self.checkpoint.iter().filter_map(|(_, checkpoint)| checkpoint.root)).collect()
+    }
+
+    /// True if it still stands in the repository.
+    fn is_there(&self, repository: &Repository) -> Result<bool> {
+        if let Some((name, _)) = &self.snapshot
+            && !repository.names(layout::SNAPSHOTS)?.contains(name)
+        {
+            return Ok(false);
+        }
+        if let Some((name, checkpoint)) = &self.checkpoint {
+            return Ok(repository.names(layout::CHECKPOINTS)?.contains(name)
+                && !counting(repository, vec![(*name, checkpoint.clone())])?.is_empty());
+        }
+        Ok(true)
+    }
 }
 
 /// A set's snapshot of the highest run number. A gap in the numbers, or a state behind what this machine has seen, is an error: someone

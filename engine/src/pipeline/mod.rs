@@ -9,6 +9,7 @@
 
 mod base;
 mod budget;
+mod commit;
 mod container;
 mod fetch;
 mod run;

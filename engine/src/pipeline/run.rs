@@ -20,18 +20,13 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    crypto::ObjectKind,
     error::{EngineError, Result},
     events::{ContainerState as Shown, Counts, Event, Events, Phase},
     hash::ObjectName,
-    index::BlobKind,
     plugin::SourceHandle,
     process::Interrupt,
-    repository::{BlobReader, LocalState, Nodes, Repository, Saver, layout},
-    snapshot::{
-        CheckpointRecord, ContainerOutcome, ContainerRecord, SessionRecord, SnapshotOutcome, SnapshotRecord,
-        Totals,
-    },
+    repository::{BlobReader, LocalState, Nodes, Repository, Saver, Session},
+    snapshot::{CheckpointRecord, ContainerOutcome, ContainerRecord, SnapshotOutcome, Totals},
     tree::{self, Root},
 };
 
@@ -115,7 +110,7 @@ pub struct ContainerSummary {
 }
 
 /// A container's name for people: its path.
-fn name_of(container: &Container) -> String {
+pub(super) fn name_of(container: &Container) -> String {
     container.path.iter().fold(String::new(), |path, part| path + "/" + &part.display())
 }
 
@@ -125,50 +120,19 @@ pub fn run(setup: &RunSetup, options: RunOptions) -> Result<RunSummary> {
     let phase = |phase| setup.events.event(Event::Phase { phase, subject: setup.set.clone() });
     phase(Phase::Opening);
     let started = setup.clock.now();
-    let base = base::find(&setup.repository, &setup.local, &setup.set, started)?;
-    let session = ObjectName::random()?;
-    if !options.dry_run {
-        put_session(setup, session, started, &base)?;
-    }
-    setup.repository.load_index()?;
-    phase(Phase::Discovering);
-    let discovery = setup.source.discover()?;
-    for finding in &discovery.findings {
-        if finding.level != FindingLevel::Good {
-            setup
-                .events
-                .event(Event::warning(&setup.set, format!("{}: {}", finding.subject, finding.message)));
-        }
-    }
-    setup.interrupt.check()?;
-    phase(Phase::BackingUp);
-    let reader = Arc::new(BlobReader::new(Arc::clone(&setup.repository), TREE_CACHE_BYTES));
-    let saver = if options.dry_run { None } else { Some(Saver::start(Arc::clone(&setup.repository))?) };
-    let run = Run {
-        setup,
-        options,
-        started,
-        session,
-        nodes: nodes(&reader, saver.as_ref()),
-        reader,
-        saver,
-        counts: ReadCounts::default(),
-        stop: AtomicBool::new(false),
-        progress: Mutex::default(),
-        base,
+    let (base, session) = if options.dry_run {
+        (base::find(&setup.repository, &setup.local, &setup.set, started)?, None)
+    } else {
+        let (base, session) = base::announce(setup, started)?;
+        (base, Some(session))
     };
-    run.containers(&discovery.containers)?;
-    if options.dry_run {
-        return Ok(run.dry_summary(discovery.findings));
+    let mut run = Run::new(setup, options, started, base, session);
+    let done = run.go(&phase);
+    if done.is_err() {
+        run.stand_down();
     }
-    if setup.interrupt.is_requested() {
-        run.checkpoint()?;
-        return Err(EngineError::interrupted().with_hint("the next run goes on from what was read so far"));
-    }
-    phase(Phase::Finishing);
-    run.commit(discovery.findings)
+    done
 }
-
 fn nodes(reader: &Arc<BlobReader>, saver: Option<&Arc<Saver>>) -> Arc<Nodes> {
     Arc::new(match saver {
         Some(saver) => Nodes::writable(Arc::clone(reader), Arc::clone(saver)),
@@ -176,52 +140,105 @@ fn nodes(reader: &Arc<BlobReader>, saver: Option<&Arc<Saver>>) -> Arc<Nodes> {
     })
 }
 
-fn put_session(setup: &RunSetup, session: ObjectName, started: Time, base: &Base) -> Result<()> {
-    let roots = base.snapshot.iter().filter_map(|(_, snapshot)| snapshot.root);
-    let roots = roots.chain(base.checkpoint.iter().filter_map(|(_, checkpoint)| checkpoint.root)).collect();
-    let record = SessionRecord { set: setup.set.clone(), host: setup.host.clone(), started, roots };
-    setup.repository.put_record(layout::SESSIONS, ObjectKind::Session, session, &record)
-}
-
-struct Run<'setup> {
-    setup: &'setup RunSetup,
+pub(super) struct Run<'setup> {
+    pub(super) setup: &'setup RunSetup,
     options: RunOptions,
-    started: Time,
-    session: ObjectName,
-    base: Base,
+    pub(super) started: Time,
+    /// None on a dry run.
+    pub(super) session: Option<Session>,
+    pub(super) base: Base,
     reader: Arc<BlobReader>,
-    saver: Option<Arc<Saver>>,
+    /// None on a dry run, and before the index is loaded.
+    pub(super) saver: Option<Arc<Saver>>,
     /// Of the snapshot's own tree.
-    nodes: Arc<Nodes>,
+    pub(super) nodes: Arc<Nodes>,
     counts: ReadCounts,
     stop: AtomicBool,
     progress: Mutex<Progress>,
 }
 
 #[derive(Default)]
-struct Progress {
-    active: BTreeMap<ContainerId, Active>,
-    finished: BTreeMap<ContainerId, ContainerRecord>,
-    /// The last checkpoint's name, number and root.
-    checkpoint: Option<(ObjectName, u64, Option<Root>)>,
+pub(super) struct Progress {
+    pub(super) active: BTreeMap<ContainerId, Active>,
+    pub(super) finished: BTreeMap<ContainerId, ContainerRecord>,
+    /// This run's last checkpoint.
+    pub(super) checkpoint: Option<(ObjectName, CheckpointRecord)>,
+    /// From here on a snapshot may be there, whatever the store answered.
+    pub(super) committing: bool,
     errors: Vec<EngineError>,
     containers_total: u64,
 }
 
 /// A container being read.
-struct Active {
-    container: Container,
-    state: Arc<Mutex<ContainerState>>,
-    read: Option<Time>,
+pub(super) struct Active {
+    pub(super) container: Container,
+    pub(super) state: Arc<Mutex<ContainerState>>,
+    pub(super) read: Option<Time>,
 }
 
-impl Run<'_> {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
+impl<'setup> Run<'setup> {
+    fn new(
+        setup: &'setup RunSetup,
+        options: RunOptions,
+        started: Time,
+        base: Base,
+        session: Option<Session>,
+    ) -> Self {
+        let reader = Arc::new(BlobReader::new(Arc::clone(&setup.repository), TREE_CACHE_BYTES));
+        Self {
+            setup,
+            options,
+            started,
+            session,
+            base,
+            nodes: nodes(&reader, None),
+            reader,
+            saver: None,
+            counts: ReadCounts::default(),
+            stop: AtomicBool::new(false),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// From the index to the snapshot.
+    fn go(&mut self, phase: &dyn Fn(Phase)) -> Result<RunSummary> {
+        let setup = self.setup;
+        setup.repository.load_index()?;
+        phase(Phase::Discovering);
+        let discovery = setup.source.discover()?;
+        for finding in &discovery.findings {
+            if finding.level != FindingLevel::Good {
+                setup
+                    .events
+                    .event(Event::warning(&setup.set, format!("{}: {}", finding.subject, finding.message)));
+            }
+        }
+        setup.interrupt.check()?;
+        phase(Phase::BackingUp);
+        if !self.options.dry_run {
+            self.saver = Some(Saver::start(Arc::clone(&setup.repository))?);
+        }
+        self.nodes = nodes(&self.reader, self.saver.as_ref());
+        self.containers(&discovery.containers)?;
+        if self.options.dry_run {
+            return Ok(self.dry_summary(discovery.findings));
+        }
+        if setup.interrupt.is_requested() {
+            self.checkpoint()?;
+            return Err(
+                EngineError::interrupted().with_hint("the next run goes on from what was read so far")
+            );
+        }
+        phase(Phase::Finishing);
+        self.commit(discovery.findings)
+    }
+
+    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tree that this run's containers start from.
-    fn base_root(&self) -> Option<Root> {
+    pub(super) fn base_root(&self) -> Option<Root> {
         match (&self.base.checkpoint, &self.base.snapshot) {
             (Some((_, checkpoint)), _) => checkpoint.root,
             (None, Some((_, snapshot))) => snapshot.root,
@@ -362,7 +379,7 @@ impl Run<'_> {
         }))
     }
 
-    fn is_loss(&self, lost: u64, of: u64) -> bool {
+    pub(super) fn is_loss(&self, lost: u64, of: u64) -> bool {
         match self.setup.max_loss_percent {
             Some(percent) if !self.options.accept_loss => {
                 of >= LOSS_FLOOR && lost * 100 > of * u64::from(percent)
@@ -391,7 +408,9 @@ impl Run<'_> {
                 checkpointed = elapsed();
             }
             if elapsed().saturating_sub(renewed) >= SESSION_RENEWAL {
-                put_session(self.setup, self.session, self.started, &self.base)?;
+                if let Some(session) = &self.session {
+                    session.renew(self.setup.clock.now())?;
+                }
                 renewed = elapsed();
             }
         }
@@ -424,171 +443,7 @@ impl Run<'_> {
         self.setup.events.event(Event::Progress(counts));
     }
 
-    /// Makes what was read so far durable, and a root that the next run goes on from.
-    fn checkpoint(&self) -> Result<()> {
-        let Some(saver) = &self.saver else { return Ok(()) };
-        let (mut records, active, last) = {
-            let progress = self.progress();
-            let active: Vec<_> = progress
-                .active
-                .iter()
-                .map(|(id, active)| {
-                    (id.clone(), active.container.clone(), Arc::clone(&active.state), active.read)
-                })
-                .collect();
-            (progress.finished.clone(), active, progress.checkpoint)
-        };
-        let mut flushing = vec![(Arc::clone(&self.nodes), 0)];
-        for (id, container, state, read) in active {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            let root = state.checkpoint()?;
-            let record =
-                container_record(&container, root, state.counts(), read, ContainerOutcome::Unfinished);
-            records.insert(id, record);
-            flushing.push((Arc::clone(state.nodes()), state.nodes().flushing()));
-        }
-        let root = self.edit_containers(&records, &[])?;
-        flushing[0].1 = self.nodes.flushing();
-        saver.flush()?;
-        for (nodes, epoch) in flushing {
-            nodes.flushed(epoch);
-        }
-        if last.is_some_and(|(_, _, last)| last == root) || root == self.base_root() {
-            return Ok(());
-        }
-        let number = last.map_or(0, |(_, number, _)| number) + 1;
-        let name = ObjectName::random()?;
-        let record = CheckpointRecord {
-            set: self.setup.set.clone(),
-            run: self.base.run,
-            session: self.session,
-            number,
-            base: self.base.snapshot.as_ref().map(|(name, _)| *name),
-            taken: self.setup.clock.now(),
-            root,
-            segments: self.segments(saver),
-        };
-        self.setup.repository.put_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name, &record)?;
-        if let Some((old, ..)) = last {
-            self.remove_quietly(layout::CHECKPOINTS, old);
-        }
-        self.progress().checkpoint = Some((name, number, root));
-        self.setup.events.event(Event::Checkpoint { number });
-        Ok(())
-    }
-
-    /// The index segments of this run, also those it had written before it was interrupted.
-    fn segments(&self, saver: &Saver) -> Vec<(BlobKind, ObjectName)> {
-        let before = self.base.checkpoint.iter().flat_map(|(_, checkpoint)| checkpoint.segments.clone());
-        before.chain(saver.segments()).collect()
-    }
-
-    fn edit_containers(
-        &self,
-        records: &BTreeMap<ContainerId, ContainerRecord>,
-        dropped: &[ContainerId],
-    ) -> Result<Option<Root>> {
-        let mut edits = BTreeMap::new();
-        for (id, record) in records {
-            edits.insert(id.as_bytes().to_vec(), Some(self.nodes.wrap(record)?));
-        }
-        for id in dropped {
-            edits.insert(id.as_bytes().to_vec(), None);
-        }
-        let edits: Vec<_> = edits.into_iter().collect();
-        Ok(tree::edit(&*self.nodes, self.base_root(), &edits)?)
-    }
-
-    /// What lives short and is not needed any more. A refused delete is no error: prune finds it.
-    fn remove_quietly(&self, folder: &str, name: ObjectName) {
-        if let Err(error) = self.setup.repository.remove(folder, name) {
-            self.setup
-                .events
-                .event(Event::warning("larder", format!("`{folder}/{name}` could not be removed: {error}")));
-        }
-    }
-
-    /// Containers that the tree has and discovery did not find: carried over, or dropped when their time is up.
-    fn gone(&self, records: &mut BTreeMap<ContainerId, ContainerRecord>) -> Result<(Vec<ContainerId>, bool)> {
-        let now = self.setup.clock.now();
-        let mut dropped = Vec::new();
-        let (mut before, mut newly_gone) = (0, 0);
-        let mut scan = tree::scan(&*self.nodes, self.base_root(), b"", b"")?;
-        while let Some((_, key, value)) = scan.next_entry()? {
-            let id = ContainerId::new(key);
-            let record: ContainerRecord = self.nodes.unwrap(&value)?;
-            before += u64::from(record.gone_since.is_none());
-            if records.contains_key(&id) {
-                continue;
-            }
-            let name = name_of(&record.container);
-            let since = record.gone_since.unwrap_or_else(|| {
-                newly_gone += 1;
-                self.setup.events.event(Event::Container { name: name.clone(), state: Shown::Gone });
-                now
-            });
-            if now.seconds - since.seconds > i64::from(self.setup.keep_gone_days) * 24 * 3600 {
-                dropped.push(id);
-            } else {
-                records.insert(id, ContainerRecord { gone_since: Some(since), ..record });
-            }
-        }
-        Ok((dropped, self.is_loss(newly_gone, before) || (newly_gone > 0 && newly_gone == before)))
-    }
-
-    /// Writes the snapshot and removes what only this run needed.
-    fn commit(&self, findings: Vec<Finding>) -> Result<RunSummary> {
-        let mut records = std::mem::take(&mut self.progress().finished);
-        refuse_if_nothing_was_read(&records)?;
-        let (dropped, lost_containers) = self.gone(&mut records)?;
-        let deleted = records.values_mut().map(|record| std::mem::take(&mut record.deleted)).sum();
-        let root = self.edit_containers(&records, &dropped)?;
-        let Some(saver) = &self.saver else {
-            return Err(EngineError::failed("a dry run cannot be committed"));
-        };
-        saver.flush()?;
-        let complete = !lost_containers
-            && records.values().all(|record| {
-                record.owed == 0 && (record.gone_since.is_some() || record.outcome == ContainerOutcome::Done)
-            });
-        let outcome = if complete { SnapshotOutcome::Complete } else { SnapshotOutcome::Incomplete };
-        let totals = self.totals(&records, deleted);
-        let snapshot = SnapshotRecord {
-            set: self.setup.set.clone(),
-            run: self.base.run,
-            base: self.base.snapshot.as_ref().map(|(name, _)| *name),
-            started: self.started,
-            finished: self.setup.clock.now(),
-            host: self.setup.host.clone(),
-            program: format!("larder {}", env!("CARGO_PKG_VERSION")),
-            root,
-            outcome,
-            totals,
-            segments: self.segments(saver),
-        };
-        let committed = self.setup.repository.put_record_once(
-            layout::SNAPSHOTS,
-            ObjectKind::Snapshot,
-            self.session,
-            &snapshot,
-        )?;
-        if !committed {
-            return Err(EngineError::failed(
-                "this run's session was ended by a prune because it was not renewed for a day",
-            )
-            .with_hint("run the set again: it goes on from the last checkpoint"));
-        }
-        self.setup.local.saw_run(&self.setup.set, self.base.run, self.session)?;
-        for (name, checkpoint) in self.setup.repository.checkpoints()? {
-            if checkpoint.set == self.setup.set {
-                self.remove_quietly(layout::CHECKPOINTS, name);
-            }
-        }
-        self.remove_quietly(layout::SESSIONS, self.session);
-        Ok(self.summary(Some(self.session), outcome, totals, records, findings))
-    }
-
-    fn totals(&self, records: &BTreeMap<ContainerId, ContainerRecord>, deleted: u64) -> Totals {
+    pub(super) fn totals(&self, records: &BTreeMap<ContainerId, ContainerRecord>, deleted: u64) -> Totals {
         Totals {
             containers: records.len() as u64,
             items: records.values().map(|record| record.items).sum(),
@@ -608,7 +463,7 @@ impl Run<'_> {
         self.summary(None, outcome, totals, records, findings)
     }
 
-    fn summary(
+    pub(super) fn summary(
         &self,
         snapshot: Option<ObjectName>,
         outcome: SnapshotOutcome,
@@ -630,24 +485,7 @@ impl Run<'_> {
     }
 }
 
-/// A run in which no container could be read is a failure, not a snapshot.
-fn refuse_if_nothing_was_read(records: &BTreeMap<ContainerId, ContainerRecord>) -> Result<()> {
-    let reason = |record: &ContainerRecord| match &record.outcome {
-        ContainerOutcome::Failed(reason) => Some(reason.clone()),
-        _ => None,
-    };
-    let reasons: Option<Vec<String>> = records.values().map(reason).collect();
-    match reasons.as_deref() {
-        Some([first, rest @ ..]) => {
-            let others = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
-            Err(EngineError::failed(format!("no container could be read: {first}{others}"))
-                .with_hint("run `larder validate` to see what is wrong; earlier snapshots are untouched"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn container_record(
+pub(super) fn container_record(
     container: &Container,
     root: Option<Root>,
     counts: StateCounts,

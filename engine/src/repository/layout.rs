@@ -12,6 +12,10 @@ pub const SNAPSHOTS: &str = "snapshots";
 pub const REMOVED: &str = "removed";
 /// The folder of sessions.
 pub const SESSIONS: &str = "live/sessions";
+/// The folder of prunes' sessions that have ended, or may no longer go on.
+pub const ENDED: &str = "live/ended";
+/// The folder of marks.
+pub const MARKS: &str = "live/marks";
 /// The folder of checkpoints.
 pub const CHECKPOINTS: &str = "live/checkpoints";
 

@@ -46,6 +46,22 @@ impl LocalState {
         }
     }
 
+    /// A name of this folder that no other has: whoever holds a lock in it knows what was left behind in its name.
+    pub fn machine(&self) -> Result<ObjectName> {
+        let path = self.folder.join("machine");
+        let read = || fs::read_to_string(&path).ok().and_then(|text| ObjectName::parse(text.trim()));
+        if let Some(name) = read() {
+            return Ok(name);
+        }
+        let name = ObjectName::random()?;
+        let fresh = path.with_extension(format!("{name}.new"));
+        fs::write(&fresh, format!("{name}\n"))
+            .and_then(|()| fs::rename(&fresh, &path))
+            .map_err(|error| failed("writing", &path, error))?;
+        // Another process may have written it at the same time: what stands there now counts.
+        Ok(read().unwrap_or(name))
+    }
+
     /// The highest run number of a set that this machine has seen, and that run's snapshot.
     pub fn highest_run(&self, set: &str) -> Result<Option<(u64, ObjectName)>> {
         let path = self.run_path(set);

@@ -6,7 +6,9 @@ pub mod layout;
 mod local;
 mod nodes;
 mod objects;
+mod records;
 mod saver;
+pub mod session;
 
 pub use blobs::BlobReader;
 pub use create::{CreateOptions, create};
@@ -14,3 +16,4 @@ pub use local::LocalState;
 pub use nodes::Nodes;
 pub use objects::{ConfigRecord, DRAFT, Repository, check_control_objects};
 pub use saver::{FrameSlot, Saver};
+pub use session::Session;

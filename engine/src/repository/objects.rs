@@ -1,10 +1,9 @@
-//! Opening a repository, and its small objects.
+//! Opening a repository: its keys, its config, its index.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use larder_sdk::{
-    ErrorKind, ObjectInfo, ObjectKey, Secret, Time,
+    ObjectInfo, ObjectKey, Secret, Time,
     codec::{self, Record},
 };
 use serde::{Deserialize, Serialize};
@@ -15,8 +14,7 @@ use crate::{
     error::{EngineError, EngineErrorKind, Result},
     hash::{ObjectName, RepositoryId},
     index::{BlobKind, Index, SegmentDirectory, decode_page},
-    pack::{LargeReader, Tail, open_small, seal_small},
-    snapshot::{CheckpointRecord, RemovalRecord, SnapshotRecord},
+    pack::{LargeReader, Tail, open_small},
     store::Store,
 };
 
@@ -173,93 +171,6 @@ impl Repository {
             self.index.insert(kind, &entries);
         }
         Ok(count)
-    }
-
-    /// Writes a small object under a name.
-    pub fn put_record<R: Record>(
-        &self,
-        folder: &str,
-        kind: ObjectKind,
-        name: ObjectName,
-        record: &R,
-    ) -> Result<()> {
-        let bytes = seal_small(&self.keys, self.id(), kind, name, record)?;
-        self.store.put(&layout::in_folder(folder, name)?, Bytes::from(bytes)).map_err(EngineError::store)
-    }
-
-    /// Writes a small object unless one of that name is there: `false` if so. A lost answer is settled by reading back.
-    pub fn put_record_once<R: Record>(
-        &self,
-        folder: &str,
-        kind: ObjectKind,
-        name: ObjectName,
-        record: &R,
-    ) -> Result<bool> {
-        let key = layout::in_folder(folder, name)?;
-        let bytes = Bytes::from(seal_small(&self.keys, self.id(), kind, name, record)?);
-        match self.store.put_if_absent(&key, bytes.clone()) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Ok(self.store.get(&key).map_err(EngineError::store)? == bytes)
-            }
-            Err(error) => Err(EngineError::store(error)),
-        }
-    }
-
-    /// Reads a small object.
-    pub fn get_record<R: Record>(&self, folder: &str, kind: ObjectKind, name: ObjectName) -> Result<R> {
-        let key = layout::in_folder(folder, name)?;
-        let bytes = self
-            .store
-            .get(&key)
-            .map_err(|error| EngineError::store(error).context(format_args!("`{key}`")))?;
-        open_small(&self.keys, self.id(), kind, name, &bytes)
-            .map_err(|error| EngineError::from(error).context(format_args!("`{key}`")))
-    }
-
-    /// Removes a small object.
-    pub fn remove(&self, folder: &str, name: ObjectName) -> Result<()> {
-        self.store.delete(&layout::in_folder(folder, name)?).map_err(EngineError::store)
-    }
-
-    /// The names in a folder.
-    pub fn names(&self, folder: &str) -> Result<Vec<ObjectName>> {
-        let objects = self.store.list_all(folder).map_err(EngineError::store)?;
-        Ok(objects.iter().filter_map(|(key, _)| layout::name_of(key)).collect())
-    }
-
-    /// Every snapshot, each with its own error if it cannot be read.
-    pub fn snapshots(&self) -> Result<Vec<(ObjectName, Result<SnapshotRecord>)>> {
-        self.records(layout::SNAPSHOTS, ObjectKind::Snapshot)
-    }
-
-    /// A set's snapshots in the order of their runs. One that cannot be read is an error, whatever set it is of.
-    pub fn snapshots_of(&self, set: &str) -> Result<Vec<(ObjectName, SnapshotRecord)>> {
-        let mut found = Vec::new();
-        for (name, snapshot) in self.snapshots()? {
-            let snapshot = snapshot?;
-            if snapshot.set == set {
-                found.push((name, snapshot));
-            }
-        }
-        found.sort_by_key(|(name, snapshot)| (snapshot.run, snapshot.finished, *name));
-        Ok(found)
-    }
-
-    /// Every removal record, each with its own error if it cannot be read.
-    pub fn removals(&self) -> Result<Vec<(ObjectName, Result<RemovalRecord>)>> {
-        self.records(layout::REMOVED, ObjectKind::Removal)
-    }
-
-    fn records<R: Record>(&self, folder: &str, kind: ObjectKind) -> Result<Vec<(ObjectName, Result<R>)>> {
-        let names = self.names(folder)?;
-        Ok(names.into_iter().map(|name| (name, self.get_record(folder, kind, name))).collect())
-    }
-
-    /// Every checkpoint that can be read. One that cannot is no loss: a run then goes on from an earlier state.
-    pub fn checkpoints(&self) -> Result<Vec<(ObjectName, CheckpointRecord)>> {
-        let found = self.records(layout::CHECKPOINTS, ObjectKind::Checkpoint)?;
-        Ok(found.into_iter().filter_map(|(name, checkpoint)| Some((name, checkpoint.ok()?))).collect())
     }
 }
 

@@ -1,10 +1,12 @@
-//! What a snapshot, a checkpoint, a session and a removal say, and which snapshots must be there. Pure.
+//! What snapshots, removals, sessions, checkpoints and marks say, and which snapshots must be there. Pure.
 
+mod live;
 mod record;
 mod runs;
 
+pub use live::{CheckpointRecord, EndRecord, MarkRecord, Purpose, SessionRecord};
 pub use record::{
-    CheckpointRecord, ContainerOutcome, ContainerRecord, RemovalRecord, SessionRecord, SnapshotOutcome,
-    SnapshotRecord, Totals,
+    ContainerOutcome, ContainerRecord, RemovalRecord, RemovedSnapshot, SnapshotOutcome, SnapshotRecord,
+    Totals,
 };
 pub use runs::missing_run;

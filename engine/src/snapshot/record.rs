@@ -104,61 +104,28 @@ pub enum ContainerOutcome {
     HeldBack(u64, u64),
 }
 
-/// What a run has reached, durable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CheckpointRecord {
-    /// The set's name.
-    pub set: String,
-    /// The run it is part of.
-    pub run: u64,
-    /// The session that wrote it.
-    pub session: ObjectName,
-    /// 1, 2, 3 … within the session.
-    pub number: u64,
-    /// The snapshot that the run builds on.
-    pub base: Option<ObjectName>,
-    /// When it was taken.
-    pub taken: Time,
-    /// The tree of containers so far.
-    pub root: Option<Root>,
-    /// The index segments written so far.
-    pub segments: Vec<(BlobKind, ObjectName)>,
-}
-
-impl Record for CheckpointRecord {
-    const KIND: u16 = 9;
-    const VERSION: u16 = 1;
-}
-
-/// A writer's announcement of what it builds on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SessionRecord {
-    /// The set it writes.
-    pub set: String,
-    /// The machine it runs on.
-    pub host: String,
-    /// When it began.
-    pub started: Time,
-    /// The roots it builds on: of the base snapshot and of the checkpoint it goes on from.
-    pub roots: Vec<Root>,
-}
-
-impl Record for SessionRecord {
-    const KIND: u16 = 8;
-    const VERSION: u16 = 1;
-}
-
 /// Snapshots that were dropped by rule. It is there before they go, so that their numbers are not missed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RemovalRecord {
     /// The set's name.
     pub set: String,
-    /// Run numbers and ids.
-    pub removed: Vec<(u64, ObjectName)>,
+    /// Which ones.
+    pub removed: Vec<RemovedSnapshot>,
     /// When they were dropped.
     pub removed_at: Time,
     /// The machine that dropped them.
     pub host: String,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RemovedSnapshot {
+    /// Its run number.
+    pub run: u64,
+    /// Its id.
+    pub id: ObjectName,
+    /// Its tree, which a prune that is under way still takes as in use: a writer may just have begun to build on it.
+    pub root: Option<Root>,
 }
 
 impl Record for RemovalRecord {

@@ -15,7 +15,7 @@ pub fn missing_run(
     let removed: HashSet<u64> = removed
         .iter()
         .filter(|record| record.set == set)
-        .flat_map(|record| record.removed.iter().map(|(run, _)| *run))
+        .flat_map(|record| record.removed.iter().map(|removed| removed.run))
         .collect();
     let mut expected = 1;
     for (name, snapshot) in snapshots {

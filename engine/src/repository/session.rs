@@ -1,0 +1,194 @@
+//! Sessions: how writers, long readers and prunes keep out of each other's way. `docs/format.md` has the rules and why they hold.
+//!
+//! A session is announced with the roots it builds on, *then* the marks are listed, *then* the index is loaded. So either a prune sees the
+//! session, or the session sees the prune's mark and takes what that condemns as not stored.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use larder_sdk::Time;
+
+use super::{Repository, layout};
+use crate::{
+    crypto::ObjectKind,
+    error::{EngineError, EngineErrorKind, Result},
+    hash::ObjectName,
+    snapshot::{CheckpointRecord, EndRecord, Purpose, SessionRecord, SnapshotRecord},
+};
+
+/// A session that was not renewed for this long is taken as dead.
+pub const SESSION_SECONDS_MAX: i64 = 24 * 3600;
+/// A checkpoint older than this is no longer a root, and so not gone on from.
+pub const CHECKPOINT_SECONDS_MAX: i64 = 14 * 24 * 3600;
+
+/// An announced session. Dropping it leaves the announcement in place.
+pub struct Session {
+    repository: Arc<Repository>,
+    name: ObjectName,
+    record: SessionRecord,
+    renewed: Mutex<Time>,
+}
+
+impl Session {
+    /// Announces a session, looks at the marks, and condemns in the index what they do. The index must not be loaded yet; what the session
+    /// builds on must be looked at again afterwards, for it may have gone before it was announced.
+    pub fn open(repository: &Arc<Repository>, mut record: SessionRecord, now: Time) -> Result<Self> {
+        let name = ObjectName::random()?;
+        repository.put_record(layout::SESSIONS, ObjectKind::Session, name, &record)?;
+        let mut condemned = HashSet::new();
+        for (mark, found) in repository.marks()? {
+            let found = found.map_err(|error| {
+                error.with_hint("`larder prune` removes a mark that does not read once it is a day old")
+            })?;
+            condemned.extend(found.condemned.into_iter().map(|(_, pack)| pack));
+            record.marks.push(mark);
+        }
+        repository.index().condemn(condemned);
+        let session = Self { repository: Arc::clone(repository), name, record, renewed: Mutex::new(now) };
+        if !session.record.marks.is_empty() {
+            session.renew(now)?;
+        }
+        Ok(session)
+    }
+
+    /// Its id, which its snapshot will have.
+    pub fn name(&self) -> ObjectName {
+        self.name
+    }
+
+    /// The marks it saw.
+    pub fn marks(&self) -> &[ObjectName] {
+        &self.record.marks
+    }
+
+    /// Announces it again, so that it is not taken as dead. To be called at least every hour.
+    pub fn renew(&self, now: Time) -> Result<()> {
+        self.repository.put_record(layout::SESSIONS, ObjectKind::Session, self.name, &self.record)?;
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(())
+    }
+
+    /// Ends it with its snapshot, in one put. Everything the snapshot needs must be durable. After an error nobody knows whether the snapshot
+    /// is there: the announcement must then stay.
+    pub fn commit(&self, snapshot: &SnapshotRecord, now: Time) -> Result<()> {
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        let slept = now.seconds - renewed.seconds > SESSION_SECONDS_MAX;
+        let committed = !slept
+            && self.repository.put_record_once(
+                layout::SNAPSHOTS,
+                ObjectKind::Snapshot,
+                self.name,
+                snapshot,
+            )?;
+        if committed {
+            return Ok(());
+        }
+        Err(EngineError::failed("this run's session was not renewed for a day and counts as dead")
+            .with_hint("did the machine sleep? run the set again: it goes on from the last checkpoint"))
+    }
+
+    /// Removes the announcement: nothing of the session is on its way any more.
+    pub fn end(&self) -> Result<()> {
+        self.repository.remove(layout::SESSIONS, self.name)
+    }
+}
+
+/// Of these checkpoints those that count: they stand for themselves, or their session is open. What a session wrote after it was ended by
+/// another is nothing to build on.
+pub fn counting(
+    repository: &Repository,
+    checkpoints: Vec<(ObjectName, CheckpointRecord)>,
+) -> Result<Vec<(ObjectName, CheckpointRecord)>> {
+    if checkpoints.iter().all(|(_, checkpoint)| checkpoint.session.is_none()) {
+        return Ok(checkpoints);
+    }
+    let open: HashSet<_> = repository.names(layout::SESSIONS)?.into_iter().collect();
+    let ended: HashSet<_> = repository.names(layout::SNAPSHOTS)?.into_iter().collect();
+    let counts = |session: &ObjectName| open.contains(session) && !ended.contains(session);
+    Ok(checkpoints
+        .into_iter()
+        .filter(|(_, checkpoint)| checkpoint.session.as_ref().is_none_or(counts))
+        .collect())
+}
+
+/// Who ends somebody else's session.
+#[derive(Clone, Copy, Debug)]
+pub struct Ender<'host> {
+    /// The session that does it; a fresh name if it has none.
+    pub by: ObjectName,
+    /// The time.
+    pub now: Time,
+    /// The machine.
+    pub host: &'host str,
+}
+
+/// Ends a writer's session that is known to be dead, keeping its furthest checkpoint as one that stands for itself. `false` if it turns out to have
+/// ended with a snapshot, or to have been ended by another.
+pub fn end_dead_writer(
+    repository: &Repository,
+    dead: ObjectName,
+    checkpoints: &[(ObjectName, CheckpointRecord)],
+    ender: Ender<'_>,
+) -> Result<bool> {
+    let its_own = || checkpoints.iter().filter(|(_, checkpoint)| checkpoint.session == Some(dead));
+    let furthest = its_own().max_by_key(|(_, checkpoint)| checkpoint.number);
+    let kept = match furthest {
+        Some((_, checkpoint)) => Some(stand_alone(repository, checkpoint)?),
+        None => None,
+    };
+    let ended = EndRecord { by: ender.by, ended: ender.now, host: ender.host.to_owned() };
+    let first = repository.put_record_once(layout::SNAPSHOTS, ObjectKind::End, dead, &ended)?;
+    if !first && let Some(kept) = kept {
+        repository.remove(layout::CHECKPOINTS, kept)?;
+    }
+    for (name, _) in its_own() {
+        repository.remove(layout::CHECKPOINTS, *name)?;
+    }
+    repository.remove(layout::SESSIONS, dead)?;
+    Ok(first)
+}
+
+/// Puts a checkpoint again as one that needs no session; returns its name.
+pub fn stand_alone(repository: &Repository, checkpoint: &CheckpointRecord) -> Result<ObjectName> {
+    let name = ObjectName::random()?;
+    let record = CheckpointRecord { session: None, ..checkpoint.clone() };
+    repository.put_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name, &record)?;
+    Ok(name)
+}
+
+/// Ends what sessions this machine left behind in a set whose lock is held: no process of theirs can live.
+pub fn end_left_behind(
+    repository: &Repository,
+    set: &str,
+    machine: ObjectName,
+    ender: Ender<'_>,
+) -> Result<()> {
+    let mut checkpoints = None;
+    for (name, session) in repository.sessions()? {
+        let ours = match session {
+            Ok(session) => {
+                session.purpose == Purpose::Write && session.set == set && session.machine == machine
+            }
+            // Whose it was cannot be told: it ends when its time is up.
+            Err(error) if error.kind() == EngineErrorKind::Damaged => false,
+            Err(error) => return Err(error),
+        };
+        if ours {
+            let checkpoints = match &checkpoints {
+                Some(known) => known,
+                None => checkpoints.insert(readable(repository.checkpoints()?)),
+            };
+            end_dead_writer(repository, name, checkpoints, ender)?;
+        }
+    }
+    Ok(())
+}
+
+/// Those checkpoints that read. One that does not is no loss to a run, which then goes on from an earlier state.
+pub fn readable(
+    checkpoints: Vec<(ObjectName, Result<CheckpointRecord>)>,
+) -> Vec<(ObjectName, CheckpointRecord)> {
+    checkpoints.into_iter().filter_map(|(name, checkpoint)| Some((name, checkpoint.ok()?))).collect()
+}
