@@ -358,7 +358,7 @@ impl Engine {
     fn view(&self, spec: &SnapshotSpec) -> Result<(SnapshotView, SnapshotInfo)> {
         let repository = self.open(self.repository_of(spec.repository.as_deref(), spec.set.as_deref())?)?;
         let info = self.find_snapshot(&repository, spec)?;
-        for broken in repository.load_index_around()? {
+        for (_, broken) in repository.load_index_around()?.broken {
             self.context.events.event(Event::warning("larder", broken.full_message()));
         }
         let blobs = Arc::new(BlobReader::new(repository, READ_CACHE_BYTES));

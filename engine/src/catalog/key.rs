@@ -9,7 +9,8 @@ const WHERE: u8 = b'w';
 pub const SCOPE: u8 = b's';
 /// Debts by item.
 pub const OWED: u8 = b'o';
-const LISTING: u8 = b'l';
+/// Listings under way by scope.
+pub const LISTING: u8 = b'l';
 
 /// Appends a part so that whole keys sort as tuples of parts do: 00 becomes 00 FF, and 00 00 ends it.
 fn push_part(key: &mut Vec<u8>, part: &[u8]) {

@@ -25,6 +25,8 @@ const LEVEL: i32 = 3;
 pub struct SegmentDirectory {
     /// The pages in ascending order of ids.
     pub pages: Vec<SegmentPage>,
+    /// Segments that this one was merged from and stands for: snapshots may name them.
+    pub replaces: Vec<ObjectName>,
 }
 
 /// One page.
@@ -61,17 +63,18 @@ impl Record for Page {
     const VERSION: u16 = 1;
 }
 
-/// Builds a segment; sorts the entries. Returns its name and bytes.
+/// Builds a segment that stands for others, if any; sorts the entries. Returns its name and bytes.
 pub fn encode_segment(
     keys: &Keys,
     repository: RepositoryId,
     kind: ObjectKind,
     entries: &mut [IndexEntry],
+    replaces: &[ObjectName],
 ) -> Result<(ObjectName, Bytes)> {
     entries.sort_unstable_by_key(|entry| entry.id);
     let mut writer = LargeWriter::create(keys, repository, kind, 0)?;
     let name = writer.name();
-    let mut directory = SegmentDirectory::default();
+    let mut directory = SegmentDirectory { replaces: replaces.to_vec(), ..SegmentDirectory::default() };
     for page in entries.chunks(PAGE_ENTRIES) {
         let place = writer.push(&encode_frame(&encode_page(page)?, LEVEL)?)?;
         directory.pages.push(SegmentPage {
@@ -148,7 +151,8 @@ mod tests {
             bytes: i * 2,
         };
         let mut entries: Vec<_> = (0..10_000).map(entry).collect();
-        let (name, bytes) = encode_segment(&keys, repository, ObjectKind::DataIndex, &mut entries).unwrap();
+        let (name, bytes) =
+            encode_segment(&keys, repository, ObjectKind::DataIndex, &mut entries, &[]).unwrap();
         let reader = LargeReader::open(&keys, repository, ObjectKind::DataIndex, name, &bytes).unwrap();
         let Tail::Directory(directory, 3) = reader.tail(&bytes, bytes.len() as u64).unwrap() else {
             panic!("three pages expected");

@@ -90,6 +90,11 @@ impl Index {
         }
     }
 
+    /// Forgets everything, so that it can be loaded anew.
+    pub fn clear(&self) {
+        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Inner::default();
+    }
+
     /// Takes what only these packs hold as not stored, though it can be read. To be called before segments are loaded.
     pub fn condemn(&self, packs: HashSet<ObjectName>) {
         self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).condemned = packs;

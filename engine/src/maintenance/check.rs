@@ -77,6 +77,7 @@ struct Check<'run> {
     interrupt: &'run Interrupt,
     report: CheckReport,
     packs: HashMap<(BlobKind, ObjectName), (ObjectKey, ObjectInfo)>,
+    /// Segments that are there, and those that they stand for.
     segments: HashSet<(BlobKind, ObjectName)>,
     /// Tree nodes walked already.
     seen: HashSet<BlobId>,
@@ -104,18 +105,11 @@ impl Check<'_> {
 
     /// Loads every segment that reads, and holds what it says against the packs that are there.
     fn load_index(&mut self) -> Result<()> {
-        for kind in BlobKind::ALL {
-            for (key, info) in
-                self.repository.store().list_all(layout::index_folder(kind)).map_err(EngineError::store)?
-            {
-                self.interrupt.check()?;
-                let Some(name) = layout::name_of(&key) else { continue };
-                self.segments.insert((kind, name));
-                if let Err(error) = self.repository.load_segment(kind, name, &key, &info) {
-                    self.problem(key.to_string(), &error)?;
-                }
-            }
+        let loaded = self.repository.load_index_around()?;
+        for (key, error) in loaded.broken {
+            self.problem(key, &error)?;
         }
+        self.segments = loaded.known;
         self.report.blobs = self.repository.index().len() as u64;
         let mut ends: HashMap<(BlobKind, ObjectName), u64> = HashMap::new();
         self.repository.index().each(|_, location| {

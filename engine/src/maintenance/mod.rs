@@ -2,8 +2,11 @@
 
 mod check;
 mod forget;
+mod prune;
 mod report;
+mod usage;
 
 pub use check::{CheckOptions, check};
 pub use forget::{ForgetOptions, Judged, forget};
+pub use prune::{PruneOptions, PruneReport, PruneSetup, WaitingFor, prune};
 pub use report::{CheckReport, Problem};

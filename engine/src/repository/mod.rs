@@ -6,8 +6,10 @@ pub mod layout;
 mod local;
 mod nodes;
 mod objects;
+pub mod packer;
 mod records;
 mod saver;
+mod segments;
 pub mod session;
 
 pub use blobs::BlobReader;
@@ -16,4 +18,5 @@ pub use local::LocalState;
 pub use nodes::Nodes;
 pub use objects::{ConfigRecord, DRAFT, Repository, check_control_objects};
 pub use saver::{FrameSlot, Saver};
+pub use segments::{LoadedSegments, StoredSegment};
 pub use session::Session;

@@ -13,8 +13,8 @@ use crate::{
     crypto::{HEADER_BYTES, KeySlot, Keys, ObjectKind},
     error::{EngineError, EngineErrorKind, Result},
     hash::{ObjectName, RepositoryId},
-    index::{BlobKind, Index, SegmentDirectory, decode_page},
-    pack::{LargeReader, Tail, open_small},
+    index::Index,
+    pack::open_small,
     store::Store,
 };
 
@@ -108,69 +108,6 @@ impl Repository {
     /// The index as loaded.
     pub fn index(&self) -> &Index {
         &self.index
-    }
-
-    /// Loads every index segment. A damaged one is an error: blobs it names would look as if they were not stored.
-    pub fn load_index(&self) -> Result<()> {
-        match self.load_index_around()?.into_iter().next() {
-            Some(damaged) => Err(damaged),
-            None => Ok(()),
-        }
-    }
-
-    /// Loads every index segment that reads, and returns what is wrong with the others: enough for reading, where what they name is
-    /// found to be missing when it is needed.
-    pub fn load_index_around(&self) -> Result<Vec<EngineError>> {
-        let mut broken = Vec::new();
-        for kind in BlobKind::ALL {
-            for (key, info) in self.store.list_all(layout::index_folder(kind)).map_err(EngineError::store)? {
-                let Some(name) = layout::name_of(&key) else { continue };
-                match self.load_segment(kind, name, &key, &info) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == EngineErrorKind::Damaged => broken.push(error),
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(broken)
-    }
-
-    /// Loads one segment; returns how many entries it has.
-    pub fn load_segment(
-        &self,
-        kind: BlobKind,
-        name: ObjectName,
-        key: &ObjectKey,
-        info: &ObjectInfo,
-    ) -> Result<usize> {
-        let bytes = self.store.get(key).map_err(EngineError::store)?;
-        let damaged = |error: larder_sdk::Error| {
-            EngineError::from(error)
-                .context(format_args!("index segment `{key}`"))
-                .with_hint("run `larder check` to see what is damaged")
-        };
-        let reader = LargeReader::open(&self.keys, self.id(), layout::index_kind(kind), name, &bytes)
-            .map_err(damaged)?;
-        let Tail::Directory(directory, _) = reader.tail(&bytes, bytes.len() as u64).map_err(damaged)? else {
-            return Err(EngineError::damaged(format!(
-                "index segment `{key}` of {} bytes is cut short",
-                info.size
-            )));
-        };
-        let directory: SegmentDirectory = codec::decode(&directory).map_err(damaged)?;
-        let mut count = 0;
-        for (number, page) in directory.pages.iter().enumerate() {
-            let range = page.offset as usize..page.offset as usize + page.sealed_bytes as usize;
-            let mut sealed = bytes
-                .get(range)
-                .ok_or_else(|| EngineError::damaged(format!("index segment `{key}` is cut short")))?
-                .to_vec();
-            let frame = reader.frame(number as u32, &mut sealed).map_err(damaged)?;
-            let entries = decode_page(frame).map_err(damaged)?;
-            count += entries.len();
-            self.index.insert(kind, &entries);
-        }
-        Ok(count)
     }
 }
 

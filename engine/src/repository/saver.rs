@@ -10,19 +10,17 @@ use std::{
     thread::JoinHandle,
 };
 
-use bytes::Bytes;
-use larder_sdk::codec;
-
-use super::{Repository, layout};
+use super::{
+    Repository, layout,
+    packer::{FinishedPack, Packer},
+};
 use crate::{
     error::{EngineError, Result},
     hash::{ObjectName, ShortId},
     index::{BlobKind, IndexEntry, encode_segment},
-    pack::{DirectoryBlob, DirectoryFrame, FrameBuilder, LargeWriter, PackDirectory, RawFrame, encode_frame},
+    pack::{FrameBuilder, RawFrame, encode_frame},
 };
 
-/// A pack is closed once it has this many bytes.
-const PACK_BYTES: usize = 16 << 20;
 /// Most plain bytes of frames that wait to be encoded.
 const QUEUE_BYTES_MAX: usize = 8 << 20;
 /// Most finished packs that wait for an upload.
@@ -50,7 +48,7 @@ struct Shared {
     repository: Arc<Repository>,
     state: Mutex<State>,
     changed: Condvar,
-    packs: [Mutex<Option<OpenPack>>; 2],
+    packs: [Mutex<Packer>; 2],
     /// Every slot with blobs in it, also when nobody adds to it any more.
     slots: Mutex<Vec<FrameSlot>>,
 }
@@ -86,19 +84,6 @@ impl Failure {
     }
 }
 
-struct OpenPack {
-    writer: LargeWriter,
-    directory: PackDirectory,
-    entries: Vec<IndexEntry>,
-}
-
-struct FinishedPack {
-    kind: BlobKind,
-    name: ObjectName,
-    bytes: Bytes,
-    entries: Vec<IndexEntry>,
-}
-
 impl Saver {
     /// Starts the threads. The repository's index must be loaded.
     pub fn start(repository: Arc<Repository>) -> Result<Arc<Self>> {
@@ -106,7 +91,7 @@ impl Saver {
             repository,
             state: Mutex::default(),
             changed: Condvar::new(),
-            packs: [Mutex::new(None), Mutex::new(None)],
+            packs: BlobKind::ALL.map(|kind| Mutex::new(Packer::new(kind))),
             slots: Mutex::default(),
         });
         let mut threads = Vec::new();
@@ -233,48 +218,13 @@ impl Shared {
             drop(state);
             self.changed.notify_all();
             let sealed = encode_frame(&frame.bytes, LEVEL)?;
-            if let Some(finished) = self.append(kind, &frame, &sealed)? {
+            let full = lock(&self.packs[kind as usize]).append(&self.repository, &frame.blobs, &sealed)?;
+            if let Some(finished) = full {
                 self.hand_over(finished)?;
             }
             self.lock_state().frames_in_hand -= 1;
             self.changed.notify_all();
         }
-    }
-
-    /// Appends a frame to the open pack of its kind; returns the pack if it is now full.
-    fn append(&self, kind: BlobKind, frame: &RawFrame, encoded: &[u8]) -> Result<Option<FinishedPack>> {
-        let mut open = lock(&self.packs[kind as usize]);
-        // Tree packs seldom get far; data packs get full.
-        let capacity = if kind == BlobKind::Data { PACK_BYTES + PACK_BYTES / 8 } else { 0 };
-        let pack = match &mut *open {
-            Some(pack) => pack,
-            none => none.insert(OpenPack {
-                writer: LargeWriter::create(
-                    self.repository.keys(),
-                    self.repository.id(),
-                    layout::pack_kind(kind),
-                    capacity,
-                )?,
-                directory: PackDirectory::default(),
-                entries: Vec::new(),
-            }),
-        };
-        let place = pack.writer.push(encoded)?;
-        let blobs = frame.blobs.iter().map(|blob| DirectoryBlob { id: blob.id, bytes: blob.bytes }).collect();
-        pack.directory.frames.push(DirectoryFrame { sealed_bytes: place.sealed_bytes, blobs });
-        let mut offset = 0;
-        for blob in &frame.blobs {
-            let name = pack.writer.name();
-            pack.entries.push(IndexEntry {
-                id: blob.id,
-                pack: name,
-                frame: place,
-                offset,
-                bytes: blob.bytes,
-            });
-            offset += blob.bytes;
-        }
-        if pack.writer.len() < PACK_BYTES { Ok(None) } else { finish(kind, open.take()) }
     }
 
     fn hand_over(&self, finished: FinishedPack) -> Result<()> {
@@ -328,8 +278,8 @@ impl Shared {
         }
         drop(self.wait(|state| state.queue.is_empty() && state.frames_in_hand == 0)?);
         for kind in BlobKind::ALL {
-            let open = lock(&self.packs[kind as usize]).take();
-            if let Some(finished) = finish(kind, open)? {
+            let finished = lock(&self.packs[kind as usize]).finish()?;
+            if let Some(finished) = finished {
                 self.hand_over(finished)?;
             }
         }
@@ -349,6 +299,7 @@ impl Shared {
             self.repository.id(),
             layout::index_kind(kind),
             &mut entries,
+            &[],
         )?;
         let length = bytes.len() as u64;
         let key = layout::in_folder(layout::index_folder(kind), name)?;
@@ -359,13 +310,6 @@ impl Shared {
         state.segments.push((kind, name));
         Ok(())
     }
-}
-
-fn finish(kind: BlobKind, open: Option<OpenPack>) -> Result<Option<FinishedPack>> {
-    let Some(pack) = open else { return Ok(None) };
-    let name = pack.writer.name();
-    let bytes = pack.writer.finish(&codec::encode(&pack.directory)?)?;
-    Ok(Some(FinishedPack { kind, name, bytes, entries: pack.entries }))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,0 +1,404 @@
+//! Freeing what nothing needs any more, beside runs, restores and other machines. `docs/format.md` has the rules and why they hold.
+//!
+//! ```text
+//! session ─ roots ─ usage ─ choice ─ mark ─┐
+//! sessions that have not seen the mark? ── wait for another prune
+//! roots again ─ copies ─ segments ─ end of session ─ old segments, packs, mark go
+//! ```
+
+mod copy;
+mod roots;
+mod segments;
+mod select;
+mod sessions;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use larder_sdk::Time;
+
+use self::{
+    copy::{Copier, Wanted},
+    roots::Roots,
+    select::{PackUse, select},
+    sessions::Others,
+};
+use super::usage::Usage;
+use crate::{
+    clock::Clock,
+    crypto::ObjectKind,
+    error::{EngineError, EngineErrorKind, Result},
+    events::{Counts, Event, Events},
+    hash::ObjectName,
+    index::BlobKind,
+    process::Interrupt,
+    repository::{BlobReader, Repository, Session, layout},
+    snapshot::{EndRecord, MarkRecord, Purpose, SessionRecord},
+};
+
+/// Opened frames kept while trees are walked.
+const CACHE_BYTES: usize = 32 << 20;
+/// Most packs that one mark condemns; more is for the next prune.
+const CONDEMNED_MAX: usize = 100_000;
+/// The session is renewed after this long.
+const RENEWAL_SECONDS: i64 = 3600;
+
+/// What a prune works with.
+pub struct PruneSetup<'run> {
+    /// The repository; its index must not be loaded yet.
+    pub repository: &'run Arc<Repository>,
+    /// The state folder's name. Its lock for prunes must be held, so that no other prune of this machine lives.
+    pub machine: ObjectName,
+    /// This machine's name.
+    pub host: &'run str,
+    /// Tells the time.
+    pub clock: &'run dyn Clock,
+    /// Takes what happens.
+    pub events: &'run dyn Events,
+    /// Tells when to stop.
+    pub interrupt: &'run Interrupt,
+}
+
+/// How a prune is made.
+#[derive(Clone, Copy, Debug)]
+pub struct PruneOptions {
+    /// Only look.
+    pub dry_run: bool,
+    /// The share of what stays, in a hundred, that may be waste: less frees more and copies more.
+    pub waste_percent: u8,
+}
+
+impl Default for PruneOptions {
+    fn default() -> Self {
+        Self { dry_run: false, waste_percent: 5 }
+    }
+}
+
+/// What a prune found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PruneReport {
+    /// Packs in the store, and their bytes.
+    pub packs: u64,
+    /// Bytes of all packs.
+    pub bytes: u64,
+    /// About how many of them nothing needs.
+    pub waste_bytes: u64,
+    /// Packs chosen to be deleted by this prune.
+    pub condemned_packs: u64,
+    /// Their bytes.
+    pub condemned_bytes: u64,
+    /// Packs deleted, also those that an earlier prune chose.
+    pub deleted_packs: u64,
+    /// Their bytes.
+    pub deleted_bytes: u64,
+    /// Bytes written: copies of what is still in use, and segments.
+    pub copied_bytes: u64,
+    /// Index segments that were put together or left out.
+    pub replaced_segments: u64,
+    /// Packs that wait for sessions to end.
+    pub waiting_packs: u64,
+    /// The sessions that they wait for.
+    pub waiting_for: Vec<WaitingFor>,
+    /// Objects that the store refused to delete, and why.
+    pub refused: Vec<(String, String)>,
+}
+
+impl PruneReport {
+    /// Bytes that the store holds less than before.
+    pub fn freed_bytes(&self) -> u64 {
+        self.deleted_bytes.saturating_sub(self.copied_bytes)
+    }
+}
+
+/// A session that began before a mark and has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingFor {
+    /// The set it writes; empty if that cannot be told.
+    pub set: String,
+    /// The machine it runs on.
+    pub host: String,
+    /// When it began.
+    pub started: Option<Time>,
+}
+
+/// Deletes what nothing needs. Safe beside anything but an older format; if killed, the next prune goes on.
+pub fn prune(setup: &PruneSetup<'_>, options: PruneOptions) -> Result<PruneReport> {
+    let session = if options.dry_run { None } else { Some(announce(setup)?) };
+    let mut prune = Prune {
+        setup,
+        options,
+        usage: Usage::new(
+            Arc::new(BlobReader::new(Arc::clone(setup.repository), CACHE_BYTES)),
+            setup.interrupt,
+        ),
+        session,
+        renewed: setup.clock.now(),
+        report: PruneReport::default(),
+        sizes: HashMap::new(),
+    };
+    let done = prune.go();
+    // Its own end is put only when nothing can go wrong any more that another would have to wait for.
+    if let Some(session) = &prune.session {
+        let ended = session.end().and_then(|()| setup.repository.remove(layout::ENDED, session.name()));
+        if let Err(error) = ended {
+            let text = format!("this prune's session could not be removed: {}", error.full_message());
+            setup.events.event(Event::warning("larder", text));
+        }
+    }
+    done.map(|()| prune.report)
+}
+
+fn announce(setup: &PruneSetup<'_>) -> Result<Session> {
+    let now = setup.clock.now();
+    let record = SessionRecord {
+        purpose: Purpose::Prune,
+        set: String::new(),
+        host: setup.host.to_owned(),
+        machine: setup.machine,
+        started: now,
+        roots: Vec::new(),
+        marks: Vec::new(),
+    };
+    Session::open(setup.repository, record, now)
+}
+
+struct Prune<'run> {
+    setup: &'run PruneSetup<'run>,
+    options: PruneOptions,
+    /// None on a dry run.
+    session: Option<Session>,
+    renewed: Time,
+    usage: Usage<'run>,
+    report: PruneReport,
+    /// Every pack in the store.
+    sizes: HashMap<(BlobKind, ObjectName), u64>,
+}
+
+impl Prune<'_> {
+    fn go(&mut self) -> Result<()> {
+        let others = sessions::look(self.setup, self.session.as_ref())?;
+        if let Some(session) = &self.session {
+            sessions::stand_back(&others)?;
+            sessions::bury(self.setup, session.name(), &others)?;
+        }
+        let removals = self.setup.repository.names(layout::REMOVED)?.into_iter().collect();
+        let known = Roots::list(self.setup.repository, &removals)?;
+        self.setup.repository.load_index()?;
+        for root in known.roots() {
+            self.usage.add_containers(root)?;
+        }
+        let condemned = self.choose(&others)?;
+        if self.options.dry_run {
+            return Ok(());
+        }
+        self.mark(&condemned)?;
+        self.sweep(&removals)
+    }
+
+    /// Which packs should go, by what is in use now.
+    fn choose(&mut self, others: &Others) -> Result<Vec<PackUse>> {
+        let marked = self.marked(&self.marks()?);
+        let mut packs: HashMap<(BlobKind, ObjectName), PackUse> = HashMap::new();
+        for kind in BlobKind::ALL {
+            let folder = layout::pack_folder(kind);
+            for (key, info) in self.setup.repository.store().list_all(folder).map_err(EngineError::store)? {
+                let Some(name) = layout::name_of(&key) else { continue };
+                self.sizes.insert((kind, name), info.size);
+                self.report.packs += 1;
+                self.report.bytes += info.size;
+                if !marked.contains(&name) && !others.may_still_write(info.modified) {
+                    let pack = PackUse { kind, name, bytes: info.size, plain_bytes: 0, used_bytes: 0 };
+                    packs.insert((kind, name), pack);
+                }
+            }
+        }
+        let usage = &self.usage;
+        self.setup.repository.index().each(|id, location| {
+            if let Some(pack) = packs.get_mut(&(location.kind, location.pack)) {
+                let bytes = u64::from(location.bytes);
+                pack.plain_bytes += bytes;
+                pack.used_bytes += if usage.has(&id) { bytes } else { 0 };
+            }
+        });
+        let mut packs: Vec<PackUse> = packs.into_values().collect();
+        packs.sort_by_key(|pack| (pack.kind, pack.name));
+        self.report.waste_bytes = packs.iter().map(PackUse::waste).sum();
+        let mut condemned = select(&packs, self.options.waste_percent);
+        condemned.truncate(CONDEMNED_MAX);
+        self.report.condemned_packs = condemned.len() as u64;
+        self.report.condemned_bytes = condemned.iter().map(|pack| pack.bytes).sum();
+        Ok(condemned)
+    }
+
+    fn mark(&self, condemned: &[PackUse]) -> Result<()> {
+        if condemned.is_empty() {
+            return Ok(());
+        }
+        let mark = MarkRecord {
+            condemned: condemned.iter().map(|pack| (pack.kind, pack.name)).collect(),
+            made: self.setup.clock.now(),
+            host: self.setup.host.to_owned(),
+        };
+        self.setup.repository.put_record(layout::MARKS, ObjectKind::Mark, ObjectName::random()?, &mark)
+    }
+
+    /// The marks there are, also those of earlier prunes. One that does not read condemns nothing that is deleted here.
+    fn marks(&self) -> Result<Vec<(ObjectName, MarkRecord)>> {
+        let mut marks = Vec::new();
+        for (name, mark) in self.setup.repository.marks()? {
+            match mark {
+                Ok(mark) => marks.push((name, mark)),
+                Err(error) if error.kind() == EngineErrorKind::Damaged => {
+                    self.setup.events.event(Event::warning("larder", error.full_message()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(marks)
+    }
+
+    fn marked(&self, marks: &[(ObjectName, MarkRecord)]) -> HashSet<ObjectName> {
+        marks.iter().flat_map(|(_, mark)| mark.condemned.iter().map(|(_, pack)| *pack)).collect()
+    }
+
+    /// Deletes what is marked, as far as every session has seen the mark.
+    fn sweep(&mut self, removals: &HashSet<ObjectName>) -> Result<()> {
+        let marks = self.marks()?;
+        let others = sessions::look(self.setup, self.session.as_ref())?;
+        let (ready, waiting): (Vec<_>, Vec<_>) =
+            marks.iter().partition(|(name, _)| others.blocking(*name).next().is_none());
+        for (name, mark) in &waiting {
+            self.report.waiting_packs += mark.condemned.len() as u64;
+            for session in others.blocking(*name) {
+                if !self.report.waiting_for.contains(&session) {
+                    self.report.waiting_for.push(session);
+                }
+            }
+        }
+        // What came since the first look is in use too; what was marked counts as not stored elsewhere.
+        let known = Roots::list(self.setup.repository, removals)?;
+        let index = self.setup.repository.index();
+        index.clear();
+        index.condemn(self.marked(&marks));
+        self.setup.repository.load_index()?;
+        for root in known.roots() {
+            self.usage.add_containers(root)?;
+        }
+        let gone: HashSet<(BlobKind, ObjectName)> =
+            ready.iter().flat_map(|(_, mark)| mark.condemned.iter().copied()).collect();
+        self.copy(&gone)?;
+        let names: HashSet<ObjectName> = gone.iter().map(|(_, name)| *name).collect();
+        let named = |name| !others.is_empty() || known.names_segment(name);
+        let replaced = segments::merge(self.setup.repository, &names, &named)?;
+        self.report.replaced_segments = replaced.len() as u64;
+        self.end_of_session()?;
+        self.delete(&replaced, &gone, &ready)
+    }
+
+    /// Copies what is in use out of packs that go.
+    fn copy(&mut self, gone: &HashSet<(BlobKind, ObjectName)>) -> Result<()> {
+        let mut wanted = Wanted::new();
+        for id in self.usage.used() {
+            let Some(location) = self.setup.repository.index().find(*id) else {
+                return Err(EngineError::damaged(format!("blob {id} is in use and in no index segment"))
+                    .with_hint("nothing was deleted; run `larder check` to see what is damaged"));
+            };
+            if !self.sizes.contains_key(&(location.kind, location.pack)) {
+                // It came after the packs were listed, or it is lost: then nothing is deleted.
+                let key = layout::pack_key(location.kind, location.pack)?;
+                let info = self.setup.repository.store().head(&key).map_err(EngineError::store)?;
+                self.sizes.insert((location.kind, location.pack), info.size);
+            }
+            if gone.contains(&(location.kind, location.pack)) {
+                wanted.entry((location.kind, location.pack)).or_default().insert(*id);
+            }
+        }
+        let mut copier = Copier::new(self.setup.repository);
+        let total = wanted.len() as u64;
+        for (done, ((kind, name), ids)) in wanted.iter().enumerate() {
+            self.setup.interrupt.check()?;
+            self.renew()?;
+            copier.copy(*kind, *name, self.sizes[&(*kind, *name)], ids)?;
+            let counts = Counts {
+                items: done as u64 + 1,
+                items_total: Some(total),
+                stored: copier.stored_bytes,
+                ..Counts::default()
+            };
+            self.setup.events.event(Event::Progress(counts));
+        }
+        copier.finish()?;
+        self.report.copied_bytes = copier.stored_bytes;
+        Ok(())
+    }
+
+    fn renew(&mut self) -> Result<()> {
+        let now = self.setup.clock.now();
+        if let Some(session) = &self.session
+            && now.seconds - self.renewed.seconds >= RENEWAL_SECONDS
+        {
+            session.renew(now)?;
+            self.renewed = now;
+        }
+        Ok(())
+    }
+
+    /// From here on only deleting is left, which whoever takes this prune for dead may do as well.
+    fn end_of_session(&self) -> Result<()> {
+        self.setup.interrupt.check()?;
+        let Some(session) = &self.session else { return Ok(()) };
+        let now = self.setup.clock.now();
+        let slept = now.seconds - self.renewed.seconds > crate::repository::session::SESSION_SECONDS_MAX;
+        let end = EndRecord { by: session.name(), ended: now, host: self.setup.host.to_owned() };
+        let first = !slept
+            && self.setup.repository.put_record_once(layout::ENDED, ObjectKind::End, session.name(), &end)?;
+        if first {
+            return Ok(());
+        }
+        Err(EngineError::failed("this prune's session was not renewed for a day and counts as dead")
+            .with_hint("nothing was deleted; did the machine sleep? prune again"))
+    }
+
+    fn delete(
+        &mut self,
+        segments: &[(BlobKind, ObjectName)],
+        packs: &HashSet<(BlobKind, ObjectName)>,
+        marks: &[&(ObjectName, MarkRecord)],
+    ) -> Result<()> {
+        for (kind, name) in segments {
+            self.delete_one(layout::in_folder(layout::index_folder(*kind), *name)?);
+        }
+        if !self.report.refused.is_empty() {
+            // Segments that stay name the packs: these must stay as well.
+            return Ok(());
+        }
+        let mut packs: Vec<_> = packs.iter().copied().collect();
+        packs.sort_unstable();
+        for (kind, name) in packs {
+            // Interrupted here, the mark stays, and the next prune goes on.
+            self.setup.interrupt.check()?;
+            let bytes = self.sizes.get(&(kind, name)).copied().unwrap_or(0);
+            if self.delete_one(layout::pack_key(kind, name)?) {
+                self.report.deleted_packs += 1;
+                self.report.deleted_bytes += bytes;
+            }
+        }
+        for (name, _) in marks {
+            self.delete_one(layout::in_folder(layout::MARKS, *name)?);
+        }
+        Ok(())
+    }
+
+    /// A refused delete is told and tried by the next prune.
+    fn delete_one(&mut self, key: larder_sdk::ObjectKey) -> bool {
+        match self.setup.repository.store().delete(&key) {
+            Ok(()) => true,
+            Err(error) => {
+                self.report.refused.push((key.to_string(), error.to_string()));
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Which blobs are in use: a walk over trees from their roots. What does not read is an error, for what cannot be walked cannot be judged.
+
+use std::{collections::HashSet, sync::Arc};
+
+use crate::{
+    browse,
+    catalog::{self, Content, ItemRecord, ListingRecord, StreamRecord},
+    error::{EngineError, Result},
+    hash::{BlobId, ShortId},
+    process::Interrupt,
+    repository::{BlobReader, Nodes},
+    snapshot::ContainerRecord,
+    tree::{Node, NodeStore, Root},
+};
+
+/// Deepest list of lists of chunks followed.
+const LIST_DEPTH_MAX: u8 = 6;
+
+/// The blobs that some roots need. Roots can be added; nodes that several share are walked once.
+pub(super) struct Usage<'run> {
+    blobs: Arc<BlobReader>,
+    nodes: Nodes,
+    interrupt: &'run Interrupt,
+    used: HashSet<ShortId>,
+    /// Tree nodes walked, apart from what is used: a chunk may have the bytes of a node, which must be walked all the same.
+    walked: HashSet<ShortId>,
+    /// Lists of chunks walked, each as of a depth.
+    lists: HashSet<(ShortId, u8)>,
+}
+
+impl<'run> Usage<'run> {
+    /// Nothing in use yet. The reader's index must be loaded.
+    pub(super) fn new(blobs: Arc<BlobReader>, interrupt: &'run Interrupt) -> Self {
+        Self {
+            nodes: Nodes::read_only(Arc::clone(&blobs)),
+            blobs,
+            interrupt,
+            used: HashSet::new(),
+            walked: HashSet::new(),
+            lists: HashSet::new(),
+        }
+    }
+
+    /// Adds what a snapshot, checkpoint or session needs, by the root of its tree of containers.
+    pub(super) fn add_containers(&mut self, root: Root) -> Result<()> {
+        let mut roots = Vec::new();
+        self.walk(root, &mut |usage, _, value| {
+            let record: ContainerRecord = usage.nodes.unwrap(value)?;
+            roots.extend(record.root);
+            Ok(())
+        })?;
+        while let Some(root) = roots.pop() {
+            self.walk(root, &mut |usage, key, value| {
+                roots.extend(usage.entry(key, value)?);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// True if a blob is in use.
+    pub(super) fn has(&self, id: &ShortId) -> bool {
+        self.used.contains(id)
+    }
+
+    /// Every blob in use, in no order.
+    pub(super) fn used(&self) -> impl Iterator<Item = &ShortId> {
+        self.used.iter()
+    }
+
+    fn walk(
+        &mut self,
+        root: Root,
+        visit: &mut dyn FnMut(&mut Self, &[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut waiting = vec![(root.id, root.level)];
+        while let Some((id, level)) = waiting.pop() {
+            self.interrupt.check()?;
+            self.used.insert(id.short());
+            if !self.walked.insert(id.short()) {
+                continue;
+            }
+            let node = self.nodes.load(&id)?;
+            if node.level() != level {
+                return Err(EngineError::damaged(format!(
+                    "tree node {id} has another level than its parent says"
+                )));
+            }
+            match &*node {
+                Node::Inner(_, children) => {
+                    waiting.extend(children.iter().map(|(_, child)| (child.id, level - 1)));
+                }
+                Node::Leaf(entries) => {
+                    for (key, value) in entries {
+                        self.used.extend(Nodes::blob_of(value).map(|id| id.short()));
+                        visit(self, key, value)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what an entry of a container's tree needs; returns a tree it leads to.
+    fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<Option<Root>> {
+        match key.first() {
+            Some(&catalog::CHILD) => {
+                let record: ItemRecord = self.nodes.unwrap(value)?;
+                record.streams.iter().try_for_each(|stream| self.stream(stream))?;
+                Ok(None)
+            }
+            // A listing under way remembers the tree it began with.
+            Some(&catalog::LISTING) => Ok(self.nodes.unwrap::<ListingRecord>(value)?.base),
+            _ => Ok(None),
+        }
+    }
+
+    fn stream(&mut self, stream: &StreamRecord) -> Result<()> {
+        match &stream.content {
+            Content::Empty => {}
+            Content::One => {
+                let id = self.blobs.repository().keys().blob_id(&stream.digest);
+                self.used.insert(id.short());
+            }
+            Content::List { depth, .. } if *depth > LIST_DEPTH_MAX => {
+                return Err(EngineError::damaged(format!("a list of chunks is {depth} levels deep")));
+            }
+            Content::List { depth, ids } => self.list(ids, *depth)?,
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, ids: &[BlobId], depth: u8) -> Result<()> {
+        for id in ids {
+            self.used.insert(id.short());
+            if depth > 0 && self.lists.insert((id.short(), depth)) {
+                let below = browse::ids_of(&self.blobs.read(id)?)?;
+                self.list(&below, depth - 1)?;
+            }
+        }
+        Ok(())
+    }
+}
