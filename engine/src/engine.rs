@@ -11,7 +11,9 @@ use crate::{
     error::{EngineError, Result},
     events::{Event, Events, Phase},
     hash::{ObjectName, RepositoryId},
-    maintenance::{self, CheckOptions, CheckReport, ForgetOptions, Judged},
+    maintenance::{
+        self, CheckOptions, CheckReport, ForgetOptions, Judged, PruneOptions, PruneReport, PruneSetup,
+    },
     pipeline::{self, RunOptions, RunSetup, RunSummary},
     plugin::{Registry, SourceHandle},
     process::Interrupt,
@@ -286,6 +288,25 @@ impl Engine {
             ForgetOptions { keep, dry_run, zone: &jiff::tz::TimeZone::system(), host: &self.context.host };
         maintenance::forget(&repository, &set.name, &options, &*self.context.clock, &self.context.interrupt)
             .map_err(|error| error.context(format_args!("set `{}`", set.name)))
+    }
+
+    /// Frees what nothing needs, or only says what could be freed.
+    pub fn prune(&self, repository: Option<&str>, options: PruneOptions) -> Result<PruneReport> {
+        let config = self.config.repository_or_only(repository)?;
+        let repository = self.open(config)?;
+        let local = self.local(&repository)?;
+        let _lock = (!options.dry_run).then(|| local.lock_prune()).transpose()?;
+        self.phase(Phase::Pruning, &config.name);
+        let setup = PruneSetup {
+            repository: &repository,
+            machine: local.machine()?,
+            host: &self.context.host,
+            clock: &*self.context.clock,
+            events: &*self.context.events,
+            interrupt: &self.context.interrupt,
+        };
+        maintenance::prune(&setup, options)
+            .map_err(|error| error.context(format_args!("repository `{}`", config.name)))
     }
 
     fn phase(&self, phase: Phase, subject: &str) {

@@ -95,6 +95,8 @@ pub enum Phase {
     Verifying,
     /// Choosing which snapshots stay.
     Forgetting,
+    /// Finding what is in use, and freeing what is not.
+    Pruning,
 }
 
 impl Phase {
@@ -112,6 +114,7 @@ impl Phase {
             Self::Checking => "Checking",
             Self::Verifying => "Verifying",
             Self::Forgetting => "Looking through snapshots of",
+            Self::Pruning => "Pruning",
         }
     }
 
@@ -129,6 +132,7 @@ impl Phase {
             Self::Checking => "checking",
             Self::Verifying => "verifying",
             Self::Forgetting => "forgetting",
+            Self::Pruning => "pruning",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{cat, check, discover, forget, init, ls, plugins, restore, run, snapshots, validate};
+use super::{cat, check, discover, forget, init, ls, plugins, prune, restore, run, snapshots, validate};
 
 /// Shown below every command's help.
 const EXIT_CODES: &str = "\
@@ -94,6 +94,9 @@ pub(super) enum Command {
     /// Drop snapshots that the sets' `keep` rules do not keep.
     #[command(after_help = EXIT_CODES)]
     Forget(forget::Forget),
+    /// Free what no snapshot needs.
+    #[command(after_help = EXIT_CODES)]
+    Prune(prune::Prune),
     /// Show the plugins there are.
     #[command(subcommand, after_help = EXIT_CODES)]
     Plugins(plugins::Plugins),

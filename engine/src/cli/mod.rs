@@ -12,6 +12,7 @@ mod ls;
 mod output;
 mod plugins;
 mod progress;
+mod prune;
 mod restore;
 mod run;
 mod snapshots;
@@ -69,6 +70,7 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Restore(command) => command.execute(&context()?),
         Command::Check(command) => command.execute(&context()?),
         Command::Forget(command) => command.execute(&context()?),
+        Command::Prune(command) => command.execute(&context()?),
         Command::Plugins(command) => command.execute(global, &around.environment, output),
     }
 }

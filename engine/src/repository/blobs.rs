@@ -10,7 +10,7 @@ use larder_sdk::ErrorKind;
 
 use super::{Repository, layout, objects::PACK_HEADER_BYTES};
 use crate::{
-    error::{EngineError, Result},
+    error::{EngineError, EngineErrorKind, Result},
     hash::{BlobId, Digest, ObjectName},
     index::{BlobKind, Location},
     pack::{FramePlace, LargeReader, decode_frame},
@@ -40,6 +40,16 @@ impl BlobReader {
 
     /// A blob's bytes, checked against its id. They keep their frame in memory.
     pub fn read(&self, id: &BlobId) -> Result<Bytes> {
+        let version = self.repository.index_version();
+        let first = match self.try_read(id) {
+            Err(error) if error.kind() == EngineErrorKind::Damaged => error,
+            read => return read,
+        };
+        // A prune may have copied it elsewhere since the index was loaded.
+        if self.repository.reload_index(version)? { self.try_read(id) } else { Err(first) }
+    }
+
+    fn try_read(&self, id: &BlobId) -> Result<Bytes> {
         let location = self.repository.index().find(id.short()).ok_or_else(|| {
             EngineError::damaged(format!("blob {id} is in no index segment"))
                 .with_hint("run `larder check` to see what is damaged")

@@ -28,7 +28,25 @@ impl LocalState {
 
     /// Locks a set for this process; released when the file is dropped, also by a crash.
     pub fn lock(&self, set: &str) -> Result<File> {
-        let path = self.folder.join(format!("{}.lock", safe(set)));
+        let busy = || {
+            EngineError::new(EngineErrorKind::Busy, format!("set `{set}` is being run by another process"))
+                .with_hint("wait until it ends; other sets can run meanwhile")
+        };
+        self.lock_file(&format!("{}.lock", safe(set)), busy)
+    }
+
+    /// Locks prunes of the repository from this machine for this process.
+    pub fn lock_prune(&self) -> Result<File> {
+        let busy = || {
+            EngineError::new(EngineErrorKind::Busy, "the repository is being pruned by another process")
+                .with_hint("wait until it ends; sets can run meanwhile")
+        };
+        // No set's name has a dot in its file's name.
+        self.lock_file("prune.of.repository.lock", busy)
+    }
+
+    fn lock_file(&self, name: &str, busy: impl Fn() -> EngineError) -> Result<File> {
+        let path = self.folder.join(name);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -37,11 +55,7 @@ impl LocalState {
             .map_err(|error| failed("opening", &path, error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(EngineError::new(
-                EngineErrorKind::Busy,
-                format!("set `{set}` is being run by another process"),
-            )
-            .with_hint("wait until it ends; other sets can run meanwhile")),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(busy()),
             Err(error) => Err(failed("locking", &path, error.into())),
         }
     }

@@ -1,6 +1,6 @@
 //! Opening a repository: its keys, its config, its index.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use larder_sdk::{
     ObjectInfo, ObjectKey, Secret, Time,
@@ -8,7 +8,7 @@ use larder_sdk::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::layout;
+use super::{layout, segments::Loaded};
 use crate::{
     crypto::{HEADER_BYTES, KeySlot, Keys, ObjectKind},
     error::{EngineError, EngineErrorKind, Result},
@@ -52,6 +52,7 @@ pub struct Repository {
     keys: Keys,
     config: ConfigRecord,
     index: Index,
+    loaded: Mutex<Loaded>,
 }
 
 impl Repository {
@@ -71,7 +72,7 @@ impl Repository {
             ))
             .with_hint("format 0 is a draft: use the build that made the repository, or make a new one"));
         }
-        Ok(Self { store, keys, config, index: Index::default() })
+        Ok(Self { store, keys, config, index: Index::default(), loaded: Mutex::default() })
     }
 
     fn missing(store: &dyn Store) -> EngineError {
@@ -104,6 +105,9 @@ impl Repository {
     /// The config.
     pub fn config(&self) -> &ConfigRecord {
         &self.config
+    }
+    pub(super) fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// The index as loaded.
     pub fn index(&self) -> &Index {

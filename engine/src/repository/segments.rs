@@ -25,6 +25,13 @@ pub struct LoadedSegments {
     pub broken: Vec<(String, EngineError)>,
 }
 
+/// Which segments the index has.
+#[derive(Default)]
+pub(super) struct Loaded {
+    segments: HashSet<(BlobKind, ObjectName)>,
+    version: u64,
+}
+
 /// A segment in memory, sealed; its pages are opened one by one.
 pub struct StoredSegment {
     what: String,
@@ -53,12 +60,38 @@ impl Repository {
             .with_hint("a prune is merging them; try again when it has ended"))
     }
 
+    /// Counts up whenever [`Repository::reload_index`] found something.
+    pub fn index_version(&self) -> u64 {
+        self.loaded().version
+    }
+
+    /// Loads segments that came since the index was loaded, for a reader that misses a blob. `false` if there are none, and nobody else found any since
+    /// the version was asked for.
+    pub fn reload_index(&self, version: u64) -> Result<bool> {
+        let mut loaded = self.loaded();
+        if loaded.version != version {
+            return Ok(true);
+        }
+        let mut found = false;
+        for kind in BlobKind::ALL {
+            for name in self.names(layout::index_folder(kind))? {
+                if !loaded.segments.contains(&(kind, name)) && self.load_segment(kind, name)?.is_some() {
+                    loaded.segments.insert((kind, name));
+                    found = true;
+                }
+            }
+        }
+        loaded.version += u64::from(found);
+        Ok(found)
+    }
+
     /// Loads the segments listed now; `None` if one went meanwhile: a prune has put another in its place.
     fn load_listed(&self) -> Result<Option<LoadedSegments>> {
         let mut loaded = LoadedSegments::default();
+        let mut segments = HashSet::new();
         for kind in BlobKind::ALL {
             for name in self.names(layout::index_folder(kind))? {
-                loaded.known.insert((kind, name));
+                segments.insert((kind, name));
                 match self.load_segment(kind, name) {
                     Ok(Some(replaced)) => loaded.known.extend(replaced.into_iter().map(|name| (kind, name))),
                     Ok(None) => return Ok(None),
@@ -70,6 +103,8 @@ impl Repository {
                 }
             }
         }
+        loaded.known.extend(segments.iter().copied());
+        self.loaded().segments = segments;
         Ok(Some(loaded))
     }
 

@@ -39,9 +39,19 @@ impl Session {
         repository.put_record(layout::SESSIONS, ObjectKind::Session, name, &record)?;
         let mut condemned = HashSet::new();
         for (mark, found) in repository.marks()? {
-            let found = found.map_err(|error| {
-                error.with_hint("`larder prune` removes a mark that does not read once it is a day old")
-            })?;
+            let found = match found {
+                Ok(found) => found,
+                // It deletes nothing by a mark that it cannot read.
+                Err(error)
+                    if record.purpose == Purpose::Prune && error.kind() == EngineErrorKind::Damaged =>
+                {
+                    continue;
+                }
+                Err(error) => {
+                    return Err(error
+                        .with_hint("`larder prune` removes a mark that does not read once it is a day old"));
+                }
+            };
             condemned.extend(found.condemned.into_iter().map(|(_, pack)| pack));
             record.marks.push(mark);
         }

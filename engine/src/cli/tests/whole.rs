@@ -230,3 +230,76 @@ fn forget_drops_what_no_rule_keeps_and_only_that() {
     assert!(checked.code == 1 && checked.results.contains("number 3"), "{}", checked.results);
     assert_eq!(larder(at, "run home").code, 1);
 }
+
+/// Bytes of all objects of a repository beside the config.
+fn stored_bytes(folder: &Path) -> u64 {
+    let mut waiting = vec![folder.join("repository")];
+    let mut bytes = 0;
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            match entry.file_type().unwrap().is_dir() {
+                true => waiting.push(entry.path()),
+                false => bytes += entry.metadata().unwrap().len(),
+            }
+        }
+    }
+    bytes
+}
+
+/// Bytes that do not compress.
+fn noise(seed: &str, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new().update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+#[test]
+fn a_prune_frees_what_was_forgotten_and_nothing_else() {
+    let folder = prepared();
+    let at = folder.path();
+    let config = fs::read_to_string(at.join("larder.toml")).unwrap();
+    fs::write(at.join("larder.toml"), config + "keep = { last = 1 }\n").unwrap();
+    let done = |line: &str| {
+        let ended = larder(at, line);
+        assert_eq!(ended.code, 0, "{line}: {}{}", ended.results, ended.notes);
+        ended
+    };
+    done("init");
+    fs::write(at.join("data/old.bin"), noise("old", 3 << 20)).unwrap();
+    fs::write(at.join("data/kept.bin"), noise("kept", 1 << 20)).unwrap();
+    done("run home");
+    fs::remove_file(at.join("data/old.bin")).unwrap();
+    fs::write(at.join("data/new.bin"), noise("new", 1 << 20)).unwrap();
+    done("run home");
+    let before = stored_bytes(at);
+
+    // Nothing was forgotten: nothing goes.
+    let summary = |line: &str| Ended::of_type(&done(line).records(), "summary")[0].clone();
+    let unused = summary("prune --json --max-waste 100");
+    assert_eq!((&unused["deleted_packs"], &unused["condemned_packs"]), (&0.into(), &0.into()));
+    assert_eq!(stored_bytes(at), before);
+
+    done("forget home");
+    let planned = summary("prune --json --dry-run");
+    assert!(planned["condemned_packs"].as_u64().unwrap() > 0, "{planned}");
+    assert_eq!(fs::read_dir(at.join("repository/removed")).unwrap().count(), 1);
+    let pruned = summary("prune --json");
+    assert!(pruned["freed_bytes"].as_u64().unwrap() > 2 << 20, "{pruned}");
+    let after = stored_bytes(at);
+    assert!(after < before - (5 << 19), "{before} bytes became {after}");
+    for nothing in ["marks", "sessions", "ended", "checkpoints"] {
+        let left = fs::read_dir(at.join("repository/live").join(nothing));
+        assert_eq!(left.map_or(0, Iterator::count), 0, "{nothing}");
+    }
+
+    done("check --read-data");
+    done(&format!("restore latest --to {}/back", at.display()));
+    let data = at.join("data");
+    let back = at.join("back").join(data.strip_prefix("/").unwrap());
+    assert_eq!(fs::read(back.join("kept.bin")).unwrap(), noise("kept", 1 << 20));
+    assert_eq!(fs::read(back.join("new.bin")).unwrap(), noise("new", 1 << 20));
+    // What is stored is known: a run after it stores nothing of it again.
+    let again = summary("run home --json");
+    assert!(again["stored_bytes"].as_u64().is_some_and(|bytes| bytes < 100_000), "{again}");
+}

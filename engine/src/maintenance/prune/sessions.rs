@@ -10,7 +10,7 @@ use crate::{
     error::{EngineError, EngineErrorKind, Result},
     hash::ObjectName,
     repository::{
-        Session, layout,
+        Repository, Session, layout,
         session::{CHECKPOINT_SECONDS_MAX, Ender, SESSION_SECONDS_MAX, end_dead_writer, readable},
     },
     snapshot::{EndRecord, Purpose, SessionRecord},
@@ -23,6 +23,8 @@ const YOUNG_SECONDS: i64 = 3600;
 
 /// The sessions of others, as they were listed. One that does not read is a writer's as far as one can tell.
 pub(super) struct Others {
+    /// The store's own time, if it tells.
+    now: Option<Time>,
     open: Vec<Other>,
     /// Ended, though still announced.
     ended: Vec<Other>,
@@ -38,20 +40,14 @@ struct Other {
 /// Lists them. Which ones are silent is told by the store's own clock, against this prune's own announcement; on a dry run none is.
 pub(super) fn look(setup: &PruneSetup<'_>, own: Option<&Session>) -> Result<Others> {
     let repository = setup.repository;
-    let modified: HashMap<ObjectName, Time> = repository
-        .store()
-        .list_all(layout::SESSIONS)
-        .map_err(EngineError::store)?
-        .into_iter()
-        .filter_map(|(key, info)| Some((layout::name_of(&key)?, info.modified?)))
-        .collect();
-    let now = own.and_then(|own| modified.get(&own.name()));
+    let modified = modified(repository, layout::SESSIONS)?;
+    let now = own.and_then(|own| modified.get(&own.name())).copied();
     if let Some(now) = now {
-        refuse_skew(*now, setup.clock.now())?;
+        refuse_skew(now, setup.clock.now())?;
     }
     let mut ended: HashSet<ObjectName> = repository.names(layout::SNAPSHOTS)?.into_iter().collect();
     ended.extend(repository.names(layout::ENDED)?);
-    let mut others = Others { open: Vec::new(), ended: Vec::new() };
+    let mut others = Others { now, open: Vec::new(), ended: Vec::new() };
     for (name, session) in repository.sessions()? {
         if own.is_some_and(|own| own.name() == name) {
             continue;
@@ -62,7 +58,7 @@ pub(super) fn look(setup: &PruneSetup<'_>, own: Option<&Session>) -> Result<Othe
             Err(error) => return Err(error),
         };
         let silent = match (now, modified.get(&name)) {
-            (Some(now), Some(renewed)) => now.seconds - renewed.seconds > SESSION_SECONDS_MAX,
+            (Some(now), Some(renewed)) => is_silent(now, *renewed),
             _ => false,
         };
         let of_a_dead_prune = own.is_some()
@@ -73,6 +69,16 @@ pub(super) fn look(setup: &PruneSetup<'_>, own: Option<&Session>) -> Result<Othe
         list.push(Other { name, record, silent: silent || of_a_dead_prune });
     }
     Ok(others)
+}
+
+/// When the objects of a folder were last written, by the store's clock.
+fn modified(repository: &Repository, folder: &str) -> Result<HashMap<ObjectName, Time>> {
+    let objects = repository.store().list_all(folder).map_err(EngineError::store)?;
+    Ok(objects.into_iter().filter_map(|(key, info)| Some((layout::name_of(&key)?, info.modified?))).collect())
+}
+
+fn is_silent(now: Time, renewed: Time) -> bool {
+    now.seconds - renewed.seconds > SESSION_SECONDS_MAX
 }
 
 fn refuse_skew(store: Time, local: Time) -> Result<()> {
@@ -125,6 +131,14 @@ pub(super) fn bury(setup: &PruneSetup<'_>, by: ObjectName, others: &Others) -> R
     }
     for other in others.ended.iter().filter(|other| other.silent) {
         repository.remove(layout::SESSIONS, other.name)?;
+    }
+    let marked = modified(repository, layout::MARKS)?;
+    for (name, mark) in repository.marks()? {
+        // Runs stop at a mark that does not read, and no prune goes on with it: its packs are found again.
+        let old = others.now.zip(marked.get(&name)).is_some_and(|(now, made)| is_silent(now, *made));
+        if old && mark.is_err_and(|error| error.kind() == EngineErrorKind::Damaged) {
+            repository.remove(layout::MARKS, name)?;
+        }
     }
     for (name, checkpoint) in readable(repository.checkpoints()?) {
         if now.seconds - checkpoint.taken.seconds > CHECKPOINT_SECONDS_MAX + SKEW_SECONDS_MAX {
