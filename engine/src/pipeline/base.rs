@@ -1,9 +1,11 @@
 //! What a run builds on: the set's last snapshot, and a checkpoint after it.
 
+use std::sync::Arc;
+
 use larder_sdk::Time;
 
-use super::RunSetup;
 use crate::{
+    clock::Clock,
     error::{EngineError, EngineErrorKind, Result},
     hash::ObjectName,
     repository::{
@@ -17,13 +19,13 @@ use crate::{
 /// How often a run tries to find something to build on that stays.
 const ANNOUNCEMENTS_MAX: usize = 5;
 /// What a run builds on.
-pub(super) struct Base {
+pub(crate) struct Base {
     /// The set's last snapshot.
-    pub(super) snapshot: Option<(ObjectName, SnapshotRecord)>,
+    pub(crate) snapshot: Option<(ObjectName, SnapshotRecord)>,
     /// The furthest checkpoint after it.
-    pub(super) checkpoint: Option<(ObjectName, CheckpointRecord)>,
+    pub(crate) checkpoint: Option<(ObjectName, CheckpointRecord)>,
     /// This run's number.
-    pub(super) run: u64,
+    pub(crate) run: u64,
 }
 
 /// Finds it.
@@ -43,24 +45,33 @@ pub(super) fn find(repository: &Repository, local: &LocalState, set: &str, now: 
     Ok(Base { snapshot, checkpoint, run })
 }
 
+/// Who announces a run of which set.
+pub(crate) struct Opening<'run> {
+    pub(crate) repository: &'run Arc<Repository>,
+    pub(crate) local: &'run LocalState,
+    pub(crate) set: &'run str,
+    pub(crate) host: &'run str,
+    pub(crate) clock: &'run dyn Clock,
+}
+
 /// Finds what the run builds on and announces it. What was there when it was found may have gone before it was announced: then all begins again.
-pub(super) fn announce(setup: &RunSetup, started: Time) -> Result<(Base, Session)> {
-    let repository = &setup.repository;
-    let machine = setup.local.machine()?;
-    let ender = Ender { by: ObjectName::random()?, now: started, host: &setup.host };
-    end_left_behind(repository, &setup.set, machine, ender)?;
+pub(crate) fn announce(opening: &Opening<'_>, started: Time) -> Result<(Base, Session)> {
+    let Opening { repository, local, set, host, clock } = *opening;
+    let machine = local.machine()?;
+    let ender = Ender { by: ObjectName::random()?, now: started, host };
+    end_left_behind(repository, set, machine, ender)?;
     for _ in 0..ANNOUNCEMENTS_MAX {
-        let base = find(repository, &setup.local, &setup.set, started)?;
+        let base = find(repository, local, set, started)?;
         let record = SessionRecord {
             purpose: Purpose::Write,
-            set: setup.set.clone(),
-            host: setup.host.clone(),
+            set: set.to_owned(),
+            host: host.to_owned(),
             machine,
             started,
             roots: base.roots(),
             marks: Vec::new(),
         };
-        let session = Session::open(repository, record, setup.clock.now())?;
+        let session = Session::open(repository, record, clock.now())?;
         if base.is_there(repository)? {
             return Ok((base, session));
         }

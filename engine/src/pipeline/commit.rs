@@ -9,15 +9,11 @@ use larder_sdk::{ContainerId, Finding};
 
 use super::run::{Run, RunSummary, container_record, name_of};
 use crate::{
-    crypto::ObjectKind,
     error::{EngineError, Result},
     events::{ContainerState as Shown, Event},
     hash::ObjectName,
     index::BlobKind,
-    repository::{
-        Saver, layout,
-        session::{readable, stand_alone},
-    },
+    repository::{Saver, session::Leftovers},
     snapshot::{CheckpointRecord, ContainerOutcome, ContainerRecord, SnapshotOutcome, SnapshotRecord},
     tree::{self, Root},
 };
@@ -26,7 +22,7 @@ impl Run<'_> {
     /// Makes what was read so far durable, and a root that the next run goes on from.
     pub(super) fn checkpoint(&self) -> Result<()> {
         let (Some(saver), Some(session)) = (&self.saver, &self.session) else { return Ok(()) };
-        let (mut records, active, last) = {
+        let (mut records, active) = {
             let progress = self.progress();
             let active: Vec<_> = progress
                 .active
@@ -35,7 +31,7 @@ impl Run<'_> {
                     (id.clone(), active.container.clone(), Arc::clone(&active.state), active.read)
                 })
                 .collect();
-            (progress.finished.clone(), active, progress.checkpoint.clone())
+            (progress.finished.clone(), active)
         };
         let mut flushing = vec![(Arc::clone(&self.nodes), 0)];
         for (id, container, state, read) in active {
@@ -52,26 +48,22 @@ impl Run<'_> {
         for (nodes, epoch) in flushing {
             nodes.flushed(epoch);
         }
-        if last.as_ref().is_some_and(|(_, last)| last.root == root) || root == self.base_root() {
+        let last = session.last_checkpoint();
+        if last.as_ref().is_some_and(|last| last.root == root) || root == self.base_root() {
             return Ok(());
         }
-        let number = last.as_ref().map_or(0, |(_, last)| last.number) + 1;
-        let name = ObjectName::random()?;
+        let number = last.map_or(0, |last| last.number) + 1;
         let record = CheckpointRecord {
             set: self.setup.set.clone(),
             run: self.base.run,
-            session: Some(session.name()),
+            session: None,
             number,
             base: self.base.snapshot.as_ref().map(|(name, _)| *name),
             taken: self.setup.clock.now(),
             root,
             segments: self.segments(saver),
         };
-        self.setup.repository.put_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name, &record)?;
-        if let Some((old, ..)) = last {
-            self.remove_quietly(layout::CHECKPOINTS, old);
-        }
-        self.progress().checkpoint = Some((name, record));
+        self.tell_leftovers(session.checkpoint(record)?);
         self.setup.events.event(Event::Checkpoint { number });
         Ok(())
     }
@@ -98,12 +90,10 @@ impl Run<'_> {
         Ok(tree::edit(&*self.nodes, self.base_root(), &edits)?)
     }
 
-    /// What lives short and is not needed any more. A refused delete is no error: prune finds it.
-    fn remove_quietly(&self, folder: &str, name: ObjectName) {
-        if let Err(error) = self.setup.repository.remove(folder, name) {
-            self.setup
-                .events
-                .event(Event::warning("larder", format!("`{folder}/{name}` could not be removed: {error}")));
+    fn tell_leftovers(&self, leftovers: Leftovers) {
+        for error in leftovers {
+            let text = format!("what this run needs no more could not be removed: {}", error.full_message());
+            self.setup.events.event(Event::warning("larder", text));
         }
     }
 
@@ -165,33 +155,10 @@ impl Run<'_> {
             totals,
             segments: self.segments(saver),
         };
-        self.progress().committing = true;
-        session.commit(&snapshot, self.setup.clock.now())?;
+        let leftovers = session.commit(&snapshot, self.setup.clock.now())?;
+        self.tell_leftovers(leftovers);
         self.setup.local.saw_run(&self.setup.set, self.base.run, session.name())?;
-        for (name, checkpoint) in readable(self.setup.repository.checkpoints()?) {
-            if checkpoint.set == self.setup.set {
-                self.remove_quietly(layout::CHECKPOINTS, name);
-            }
-        }
-        self.remove_quietly(layout::SESSIONS, session.name());
         Ok(self.summary(Some(session.name()), outcome, totals, records, findings))
-    }
-
-    /// After an error: takes the announcement back, so that nothing waits for this run, and lets its last checkpoint stand for itself. What cannot
-    /// be done is left for the next run or prune.
-    pub(super) fn stand_down(&self) {
-        let (Some(session), false) = (&self.session, self.progress().committing) else { return };
-        let last = self.progress().checkpoint.clone();
-        if let Some((name, checkpoint)) = last {
-            match stand_alone(&self.setup.repository, &checkpoint) {
-                Ok(_) => self.remove_quietly(layout::CHECKPOINTS, name),
-                Err(error) => {
-                    let text = format!("the last checkpoint could not be kept: {}", error.full_message());
-                    return self.setup.events.event(Event::warning("larder", text));
-                }
-            }
-        }
-        self.remove_quietly(layout::SESSIONS, session.name());
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use larder_sdk::{Container, ContainerId, Finding, FindingLevel, Time};
 
 use super::{
-    base::{self, Base},
+    base::{self, Base, Opening},
     budget::Budget,
     container::{ContainerRun, Ended, Shared},
     fetch::ReadCounts,
@@ -26,7 +26,7 @@ use crate::{
     plugin::SourceHandle,
     process::Interrupt,
     repository::{BlobReader, LocalState, Nodes, Repository, Saver, Session},
-    snapshot::{CheckpointRecord, ContainerOutcome, ContainerRecord, SnapshotOutcome, Totals},
+    snapshot::{ContainerOutcome, ContainerRecord, SnapshotOutcome, Totals},
     tree::{self, Root},
 };
 
@@ -68,6 +68,18 @@ pub struct RunSetup {
     pub clock: Arc<dyn Clock>,
     /// Tells when to stop.
     pub interrupt: Interrupt,
+}
+
+impl RunSetup {
+    fn opening(&self) -> Opening<'_> {
+        Opening {
+            repository: &self.repository,
+            local: &self.local,
+            set: &self.set,
+            host: &self.host,
+            clock: &*self.clock,
+        }
+    }
 }
 
 /// How a run is made.
@@ -123,13 +135,16 @@ pub fn run(setup: &RunSetup, options: RunOptions) -> Result<RunSummary> {
     let (base, session) = if options.dry_run {
         (base::find(&setup.repository, &setup.local, &setup.set, started)?, None)
     } else {
-        let (base, session) = base::announce(setup, started)?;
+        let (base, session) = base::announce(&setup.opening(), started)?;
         (base, Some(session))
     };
     let mut run = Run::new(setup, options, started, base, session);
     let done = run.go(&phase);
-    if done.is_err() {
-        run.stand_down();
+    if done.is_err()
+        && let Some(Err(error)) = run.session.as_ref().map(Session::stand_down)
+    {
+        let text = format!("this run's session could not be ended: {}", error.full_message());
+        setup.events.event(Event::warning("larder", text));
     }
     done
 }
@@ -161,10 +176,6 @@ pub(super) struct Run<'setup> {
 pub(super) struct Progress {
     pub(super) active: BTreeMap<ContainerId, Active>,
     pub(super) finished: BTreeMap<ContainerId, ContainerRecord>,
-    /// This run's last checkpoint.
-    pub(super) checkpoint: Option<(ObjectName, CheckpointRecord)>,
-    /// From here on a snapshot may be there, whatever the store answered.
-    pub(super) committing: bool,
     errors: Vec<EngineError>,
     containers_total: u64,
 }

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use larder_sdk::Time;
@@ -28,8 +28,19 @@ pub struct Session {
     repository: Arc<Repository>,
     name: ObjectName,
     record: SessionRecord,
-    renewed: Mutex<Time>,
+    state: Mutex<State>,
 }
+
+struct State {
+    renewed: Time,
+    /// The last checkpoint.
+    checkpoint: Option<(ObjectName, CheckpointRecord)>,
+    /// From here on a snapshot may be there, whatever the store answered.
+    committing: bool,
+}
+
+/// What could not be removed. It does no harm: a prune finds it.
+pub type Leftovers = Vec<EngineError>;
 
 impl Session {
     /// Announces a session, looks at the marks, and condemns in the index what they do. The index must not be loaded yet; what the session
@@ -56,7 +67,8 @@ impl Session {
             record.marks.push(mark);
         }
         repository.index().condemn(condemned);
-        let session = Self { repository: Arc::clone(repository), name, record, renewed: Mutex::new(now) };
+        let state = Mutex::new(State { renewed: now, checkpoint: None, committing: false });
+        let session = Self { repository: Arc::clone(repository), name, record, state };
         if !session.record.marks.is_empty() {
             session.renew(now)?;
         }
@@ -68,35 +80,75 @@ impl Session {
         self.name
     }
 
-    /// The marks it saw.
-    pub fn marks(&self) -> &[ObjectName] {
-        &self.record.marks
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Announces it again, so that it is not taken as dead. To be called at least every hour.
     pub fn renew(&self, now: Time) -> Result<()> {
         self.repository.put_record(layout::SESSIONS, ObjectKind::Session, self.name, &self.record)?;
-        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        self.state().renewed = now;
         Ok(())
     }
 
-    /// Ends it with its snapshot, in one put. Everything the snapshot needs must be durable. After an error nobody knows whether the snapshot
-    /// is there: the announcement must then stay.
-    pub fn commit(&self, snapshot: &SnapshotRecord, now: Time) -> Result<()> {
-        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        let slept = now.seconds - renewed.seconds > SESSION_SECONDS_MAX;
-        let committed = !slept
+    /// True if it was not renewed for so long that others may take it as dead.
+    pub fn slept(&self, now: Time) -> bool {
+        now.seconds - self.state().renewed.seconds > SESSION_SECONDS_MAX
+    }
+
+    /// The last checkpoint.
+    pub fn last_checkpoint(&self) -> Option<CheckpointRecord> {
+        self.state().checkpoint.as_ref().map(|(_, checkpoint)| checkpoint.clone())
+    }
+
+    /// Puts a checkpoint in place of the last one. Everything it needs must be durable.
+    pub fn checkpoint(&self, record: CheckpointRecord) -> Result<Leftovers> {
+        let name = ObjectName::random()?;
+        let record = CheckpointRecord { session: Some(self.name), ..record };
+        self.repository.put_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name, &record)?;
+        let old = self.state().checkpoint.replace((name, record));
+        let removed = old.map(|(old, _)| self.repository.remove(layout::CHECKPOINTS, old));
+        Ok(removed.into_iter().filter_map(Result::err).collect())
+    }
+
+    /// Ends it with its snapshot, in one put. Everything the snapshot needs must be durable. After an error nobody knows whether the snapshot is
+    /// there, so the announcement stays.
+    pub fn commit(&self, snapshot: &SnapshotRecord, now: Time) -> Result<Leftovers> {
+        self.state().committing = true;
+        let committed = !self.slept(now)
             && self.repository.put_record_once(
                 layout::SNAPSHOTS,
                 ObjectKind::Snapshot,
                 self.name,
                 snapshot,
             )?;
-        if committed {
-            return Ok(());
+        if !committed {
+            return Err(EngineError::failed(
+                "this run's session was not renewed for a day and counts as dead",
+            )
+            .with_hint("did the machine sleep? run the set again: it goes on from the last checkpoint"));
         }
-        Err(EngineError::failed("this run's session was not renewed for a day and counts as dead")
-            .with_hint("did the machine sleep? run the set again: it goes on from the last checkpoint"))
+        let checkpoints = match self.repository.checkpoints() {
+            Ok(checkpoints) => readable(checkpoints),
+            Err(error) => return Ok(vec![error]),
+        };
+        let of_the_set = checkpoints.into_iter().filter(|(_, checkpoint)| checkpoint.set == snapshot.set);
+        let removed = of_the_set.map(|(name, _)| self.repository.remove(layout::CHECKPOINTS, name));
+        Ok(removed.chain([self.end()]).filter_map(Result::err).collect())
+    }
+
+    /// After an error: takes the announcement back, so that nothing waits for this session, and lets its last checkpoint stand for itself. If a
+    /// snapshot may be there, or the checkpoint cannot be kept, all stays as it is until the session's time is up.
+    pub fn stand_down(&self) -> Result<()> {
+        let last = match &*self.state() {
+            State { committing: true, .. } => return Ok(()),
+            state => state.checkpoint.clone(),
+        };
+        if let Some((name, checkpoint)) = last {
+            stand_alone(&self.repository, &checkpoint)?;
+            self.repository.remove(layout::CHECKPOINTS, name)?;
+        }
+        self.end()
     }
 
     /// Removes the announcement: nothing of the session is on its way any more.

@@ -350,9 +350,8 @@ impl Prune<'_> {
         self.setup.interrupt.check()?;
         let Some(session) = &self.session else { return Ok(()) };
         let now = self.setup.clock.now();
-        let slept = now.seconds - self.renewed.seconds > crate::repository::session::SESSION_SECONDS_MAX;
         let end = EndRecord { by: session.name(), ended: now, host: self.setup.host.to_owned() };
-        let first = !slept
+        let first = !session.slept(now)
             && self.setup.repository.put_record_once(layout::ENDED, ObjectKind::End, session.name(), &end)?;
         if first {
             return Ok(());
