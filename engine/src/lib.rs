@@ -24,3 +24,5 @@ pub mod retention;
 pub mod snapshot;
 pub mod store;
 pub mod tree;
+
+mod planted;

@@ -4,6 +4,8 @@ mod check;
 mod forget;
 mod prune;
 mod report;
+#[cfg(test)]
+mod simulation;
 mod usage;
 
 pub use check::{CheckOptions, check};

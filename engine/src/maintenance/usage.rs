@@ -7,6 +7,7 @@ use crate::{
     catalog::{self, Content, ItemRecord, ListingRecord, StreamRecord},
     error::{EngineError, Result},
     hash::{BlobId, ShortId},
+    planted::{Bug, planted},
     process::Interrupt,
     repository::{BlobReader, Nodes},
     snapshot::ContainerRecord,
@@ -110,7 +111,9 @@ impl<'run> Usage<'run> {
                 Ok(None)
             }
             // A listing under way remembers the tree it began with.
-            Some(&catalog::LISTING) => Ok(self.nodes.unwrap::<ListingRecord>(value)?.base),
+            Some(&catalog::LISTING) if !planted(Bug::ListingNoRoot) => {
+                Ok(self.nodes.unwrap::<ListingRecord>(value)?.base)
+            }
             _ => Ok(None),
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     error::{EngineError, EngineErrorKind, Result},
     hash::ObjectName,
+    planted::{Bug, planted},
     repository::{
         LocalState, Repository, Session, layout,
         session::{CHECKPOINT_SECONDS_MAX, Ender, counting, end_left_behind, readable},
@@ -18,6 +19,8 @@ use crate::{
 
 /// How often a run tries to find something to build on that stays.
 const ANNOUNCEMENTS_MAX: usize = 5;
+/// How often snapshots are listed before one is said to be missing.
+const LISTINGS_MAX: usize = 3;
 /// What a run builds on.
 pub(crate) struct Base {
     /// The set's last snapshot.
@@ -68,11 +71,11 @@ pub(crate) fn announce(opening: &Opening<'_>, started: Time) -> Result<(Base, Se
             host: host.to_owned(),
             machine,
             started,
-            roots: base.roots(),
+            roots: if planted(Bug::BaseNotPinned) { Vec::new() } else { base.roots() },
             marks: Vec::new(),
         };
         let session = Session::open(repository, record, clock.now())?;
-        if base.is_there(repository)? {
+        if planted(Bug::BaseNotPinned) || base.is_there(repository)? {
             return Ok((base, session));
         }
         session.end()?;
@@ -112,17 +115,34 @@ pub fn latest_of_set(
     local: &LocalState,
     set: &str,
 ) -> Result<Option<(ObjectName, SnapshotRecord)>> {
-    let mut snapshots = repository.snapshots_of(set)?;
-    // A removal record that does not read says nothing: its numbers are then missing.
-    let removed: Vec<_> = repository.removals()?.into_iter().filter_map(|(_, record)| record.ok()).collect();
-    if let Some(why) = missing_run(&snapshots, &removed, set, local.highest_run(set)?) {
-        return Err(missing(set, &why));
-    }
+    let mut snapshots = present(repository, local, set)?;
     let last = snapshots.pop();
     if let Some((name, snapshot)) = &last {
         local.saw_run(set, snapshot.run, *name)?;
     }
     Ok(last)
+}
+
+/// A set's snapshots, of which none may be missing.
+fn present(
+    repository: &Repository,
+    local: &LocalState,
+    set: &str,
+) -> Result<Vec<(ObjectName, SnapshotRecord)>> {
+    let mut tries = LISTINGS_MAX;
+    loop {
+        let snapshots = repository.snapshots_of(set)?;
+        // A removal record that does not read says nothing: its numbers are then missing.
+        let removed: Vec<_> =
+            repository.removals()?.into_iter().filter_map(|(_, record)| record.ok()).collect();
+        tries -= 1;
+        match missing_run(&snapshots, &removed, set, local.highest_run(set)?) {
+            None => return Ok(snapshots),
+            Some(why) if tries == 0 => return Err(missing(set, &why)),
+            // A listing of many pages is no picture of one moment: what is missing may have come while it was made.
+            Some(_) => {}
+        }
+    }
 }
 
 fn missing(set: &str, why: &str) -> EngineError {

@@ -19,4 +19,6 @@ mod stream;
 mod tests;
 
 pub use base::latest_of_set;
+#[cfg(test)]
+pub(crate) use base::{Base, Opening, announce};
 pub use run::{ContainerSummary, RunOptions, RunSetup, RunSummary, run};

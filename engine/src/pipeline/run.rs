@@ -140,13 +140,12 @@ pub fn run(setup: &RunSetup, options: RunOptions) -> Result<RunSummary> {
     };
     let mut run = Run::new(setup, options, started, base, session);
     let done = run.go(&phase);
-    if done.is_err()
-        && let Some(Err(error)) = run.session.as_ref().map(Session::stand_down)
-    {
+    let (Err(_), Some(session)) = (&done, &run.session) else { return done };
+    if let Err(error) = session.stand_down() {
         let text = format!("this run's session could not be ended: {}", error.full_message());
         setup.events.event(Event::warning("larder", text));
     }
-    done
+    done.map_err(|error| session.explain(error, setup.clock.now()))
 }
 fn nodes(reader: &Arc<BlobReader>, saver: Option<&Arc<Saver>>) -> Arc<Nodes> {
     Arc::new(match saver {

@@ -75,6 +75,12 @@ impl Repository {
         Ok(Self { store, keys, config, index: Index::default(), loaded: Mutex::default() })
     }
 
+    /// A repository whose keys are known: deriving them takes as long as everything else that a test does.
+    #[cfg(test)]
+    pub(crate) fn with_keys(store: Arc<dyn Store>, keys: Keys, config: ConfigRecord) -> Self {
+        Self { store, keys, config, index: Index::default(), loaded: Mutex::default() }
+    }
+
     fn missing(store: &dyn Store) -> EngineError {
         let location = store.capabilities().location;
         let config_there =

@@ -9,6 +9,7 @@ use crate::{
     error::{EngineError, Result},
     hash::ObjectName,
     pack::{open_small, seal_small},
+    planted::{Bug, planted},
     snapshot::{CheckpointRecord, EndRecord, MarkRecord, RemovalRecord, SessionRecord, SnapshotRecord},
 };
 
@@ -36,6 +37,9 @@ impl Repository {
         let key = layout::in_folder(folder, name)?;
         let bytes = Bytes::from(seal_small(self.keys(), self.id(), kind, name, record)?);
         let Err(error) = self.store().put_if_absent(&key, bytes.clone()) else { return Ok(true) };
+        if planted(Bug::LostAnswerTakenForFailure) {
+            return Err(EngineError::store(error));
+        }
         match self.store().get(&key) {
             Ok(found) => Ok(found == bytes),
             Err(_) if error.kind() != ErrorKind::AlreadyExists => Err(EngineError::store(error)),

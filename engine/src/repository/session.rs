@@ -15,6 +15,7 @@ use crate::{
     crypto::ObjectKind,
     error::{EngineError, EngineErrorKind, Result},
     hash::ObjectName,
+    planted::{Bug, planted},
     snapshot::{CheckpointRecord, EndRecord, Purpose, SessionRecord, SnapshotRecord},
 };
 
@@ -66,7 +67,9 @@ impl Session {
             condemned.extend(found.condemned.into_iter().map(|(_, pack)| pack));
             record.marks.push(mark);
         }
-        repository.index().condemn(condemned);
+        if !planted(Bug::CondemnedTakenAsStored) {
+            repository.index().condemn(condemned);
+        }
         let state = Mutex::new(State { renewed: now, checkpoint: None, committing: false });
         let session = Self { repository: Arc::clone(repository), name, record, state };
         if !session.record.marks.is_empty() {
@@ -89,6 +92,16 @@ impl Session {
         self.repository.put_record(layout::SESSIONS, ObjectKind::Session, self.name, &self.record)?;
         self.state().renewed = now;
         Ok(())
+    }
+
+    /// When it was last announced, by this machine's clock.
+    pub fn renewed(&self) -> Time {
+        self.state().renewed
+    }
+
+    /// What an error means that came of a session's being taken for dead: what it built on may then be gone.
+    pub fn explain(&self, error: EngineError, now: Time) -> EngineError {
+        if self.slept(now) { dead().with_source(error) } else { error }
     }
 
     /// True if it was not renewed for so long that others may take it as dead.
@@ -141,7 +154,7 @@ impl Session {
     /// snapshot may be there, or the checkpoint cannot be kept, all stays as it is until the session's time is up.
     pub fn stand_down(&self) -> Result<()> {
         let last = match &*self.state() {
-            State { committing: true, .. } => return Ok(()),
+            State { committing: true, .. } if !planted(Bug::LostAnswerTakenForFailure) => return Ok(()),
             state => state.checkpoint.clone(),
         };
         if let Some((name, checkpoint)) = last {
@@ -157,6 +170,11 @@ impl Session {
     }
 }
 
+fn dead() -> EngineError {
+    EngineError::failed("this run's session was not renewed for a day and counts as dead")
+        .with_hint("did the machine sleep? run the set again: it goes on from the last checkpoint")
+}
+
 /// Of these checkpoints those that count: they stand for themselves, or their session is open. What a session wrote after it was ended by
 /// another is nothing to build on.
 pub fn counting(
@@ -168,7 +186,9 @@ pub fn counting(
     }
     let open: HashSet<_> = repository.names(layout::SESSIONS)?.into_iter().collect();
     let ended: HashSet<_> = repository.names(layout::SNAPSHOTS)?.into_iter().collect();
-    let counts = |session: &ObjectName| open.contains(session) && !ended.contains(session);
+    let counts = |session: &ObjectName| {
+        (open.contains(session) && !ended.contains(session)) || planted(Bug::CheckpointOfTheDead)
+    };
     Ok(checkpoints
         .into_iter()
         .filter(|(_, checkpoint)| checkpoint.session.as_ref().is_none_or(counts))

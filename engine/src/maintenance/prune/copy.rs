@@ -28,7 +28,7 @@ const TAIL_BYTES: u64 = 64 << 10;
 const LEVEL: i32 = 3;
 
 /// Copies blobs into new packs, and names them in new segments.
-pub(super) struct Copier<'run> {
+pub(crate) struct Copier<'run> {
     repository: &'run Arc<Repository>,
     packers: [Packer; 2],
     builders: [FrameBuilder; 2],
@@ -39,7 +39,7 @@ pub(super) struct Copier<'run> {
 }
 
 impl<'run> Copier<'run> {
-    pub(super) fn new(repository: &'run Arc<Repository>) -> Self {
+    pub(crate) fn new(repository: &'run Arc<Repository>) -> Self {
         Self {
             repository,
             packers: BlobKind::ALL.map(Packer::new),
@@ -100,13 +100,16 @@ impl<'run> Copier<'run> {
             };
             rest = later;
             if wanted.contains(&blob.id) {
-                let full = self.builders[kind as usize].push(blob.id, bytes)?;
-                for frame in [full.0, full.1].into_iter().flatten() {
-                    self.encode(kind, &frame)?;
-                }
+                self.add(kind, blob.id, bytes)?;
             }
         }
         Ok(())
+    }
+
+    /// Adds one blob.
+    pub(crate) fn add(&mut self, kind: BlobKind, id: ShortId, bytes: &[u8]) -> Result<()> {
+        let full = self.builders[kind as usize].push(id, bytes)?;
+        [full.0, full.1].into_iter().flatten().try_for_each(|frame| self.encode(kind, &frame))
     }
 
     fn encode(&mut self, kind: BlobKind, frame: &RawFrame) -> Result<()> {
@@ -141,7 +144,12 @@ impl<'run> Copier<'run> {
     }
 
     /// Makes everything copied durable, index included.
-    pub(super) fn finish(&mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.finish_packs()?;
+        BlobKind::ALL.into_iter().try_for_each(|kind| self.index(kind))
+    }
+
+    pub(crate) fn finish_packs(&mut self) -> Result<()> {
         for kind in BlobKind::ALL {
             if let Some(frame) = self.builders[kind as usize].take() {
                 self.encode(kind, &frame)?;
@@ -149,7 +157,6 @@ impl<'run> Copier<'run> {
             if let Some(pack) = self.packers[kind as usize].finish()? {
                 self.store(pack)?;
             }
-            self.index(kind)?;
         }
         Ok(())
     }

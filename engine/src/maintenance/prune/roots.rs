@@ -7,6 +7,7 @@ use crate::{
     error::{EngineError, EngineErrorKind, Result},
     hash::ObjectName,
     index::BlobKind,
+    planted::{Bug, planted},
     repository::{Repository, layout, session::counting},
     snapshot::RemovalRecord,
     tree::Root,
@@ -28,6 +29,9 @@ impl Roots {
         for (name, checkpoint) in repository.checkpoints()? {
             checkpoints.push((name, readable(checkpoint, "checkpoint", name)?));
         }
+        if planted(Bug::CheckpointNoRoot) {
+            checkpoints.clear();
+        }
         for (_, checkpoint) in counting(repository, checkpoints)? {
             roots.add(checkpoint.root, &checkpoint.segments);
         }
@@ -39,7 +43,7 @@ impl Roots {
             roots.add(snapshot.root, &snapshot.segments);
         }
         for name in repository.names(layout::REMOVED)? {
-            if !removals.contains(&name) {
+            if !removals.contains(&name) && !planted(Bug::RemovalNotRead) {
                 let record = repository.get_record(layout::REMOVED, ObjectKind::Removal, name);
                 let record: RemovalRecord = readable(record, "removal record", name)?;
                 roots.roots.extend(record.removed.iter().filter_map(|removed| removed.root));

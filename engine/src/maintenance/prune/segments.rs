@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::copy::{SEGMENT_ENTRIES_MAX, put_segment};
 use crate::{
-    error::{EngineError, Result},
+    error::Result,
     hash::ObjectName,
     index::{BlobKind, IndexEntry},
     repository::{Repository, layout},
@@ -17,7 +17,7 @@ const SMALL_MAX: usize = 8;
 
 /// Writes segments in place of those that name `gone` packs, or are small and many; returns which ones can then be deleted. `named` tells whether
 /// anything still refers to a segment by its name.
-pub(super) fn merge(
+pub(in crate::maintenance) fn merge(
     repository: &Arc<Repository>,
     gone: &HashSet<ObjectName>,
     named: &dyn Fn(ObjectName) -> bool,
@@ -38,7 +38,9 @@ fn merge_kind(
     let (mut touched, mut small) = (Vec::new(), Vec::new());
     for name in repository.names(layout::index_folder(kind))? {
         let (mut count, mut names_gone) = (0, false);
-        for page in read(repository, kind, name)?.pages() {
+        // One that is gone was deleted by a prune that has ended, after it had put another in its place.
+        let Some(segment) = repository.segment(kind, name)? else { continue };
+        for page in segment.pages() {
             let page = page?;
             count += page.len();
             names_gone |= page.iter().any(|entry| gone.contains(&entry.pack));
@@ -56,7 +58,7 @@ fn merge_kind(
     // Every name stands in one of the new segments, and all of them are written before an old one goes.
     let mut stands_for = Vec::new();
     for name in &touched {
-        let segment = read(repository, kind, *name)?;
+        let Some(segment) = repository.segment(kind, *name)? else { continue };
         stands_for.extend(segment.directory().replaces.iter().copied().filter(|name| named(*name)));
         if named(*name) {
             stands_for.push(*name);
@@ -73,16 +75,4 @@ fn merge_kind(
         put_segment(repository, kind, &mut entries, &stands_for)?;
     }
     Ok(touched)
-}
-
-/// Only prune takes segments away, so that one that is missing now is an error.
-fn read(
-    repository: &Repository,
-    kind: BlobKind,
-    name: ObjectName,
-) -> Result<crate::repository::StoredSegment> {
-    repository.segment(kind, name)?.ok_or_else(|| {
-        EngineError::damaged(format!("index segment `{}/{name}` went away", layout::index_folder(kind)))
-            .with_hint("is another prune at work on this repository? try again when it has ended")
-    })
 }

@@ -42,8 +42,8 @@ pub(super) fn look(setup: &PruneSetup<'_>, own: Option<&Session>) -> Result<Othe
     let repository = setup.repository;
     let modified = modified(repository, layout::SESSIONS)?;
     let now = own.and_then(|own| modified.get(&own.name())).copied();
-    if let Some(now) = now {
-        refuse_skew(now, setup.clock.now())?;
+    if let (Some(own), Some(now)) = (own, now) {
+        refuse_skew(now, own.renewed())?;
     }
     let mut ended: HashSet<ObjectName> = repository.names(layout::SNAPSHOTS)?.into_iter().collect();
     ended.extend(repository.names(layout::ENDED)?);
@@ -167,6 +167,11 @@ impl Others {
             }
             None => Some(WaitingFor { set: String::new(), host: String::new(), started: None }),
         })
+    }
+
+    /// True if an object was written more than a day ago, by the store's clock.
+    pub(super) fn is_a_day_old(&self, modified: Option<Time>) -> bool {
+        self.now.zip(modified).is_some_and(|(now, modified)| is_silent(now, modified))
     }
 
     /// True if a pack of this age may be one that an open session has just written. That would be safe to condemn too, and copied for nothing.
