@@ -22,6 +22,8 @@ pub(crate) enum Bug {
     RemovalNotRead,
     /// What a dead session wrote after its end is gone on from.
     CheckpointOfTheDead,
+    /// A writer relies on packs that segments name without looking whether they are there.
+    PackNotLookedAt,
     /// A listing under way does not keep the tree it began with.
     ListingNoRoot,
 }

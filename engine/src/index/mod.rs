@@ -4,7 +4,7 @@ mod segment;
 mod table;
 
 pub use segment::{PAGE_ENTRIES, SegmentDirectory, SegmentPage, decode_page, encode_segment};
-pub use table::{Index, Location};
+pub use table::{Claim, Index, Location};
 
 use serde::{Deserialize, Serialize};
 

@@ -26,6 +26,17 @@ pub struct Location {
     pub bytes: u32,
 }
 
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is neither stored nor on its way: the caller must send it.
+    New,
+    /// It is on its way in this run.
+    Pending,
+    /// It is stored, here by what segments say.
+    Stored(Location),
+}
+
 /// Where a blob is stored, its pack by number.
 #[derive(Clone, Copy)]
 struct Stored {
@@ -45,6 +56,8 @@ struct Inner {
     pack_numbers: HashMap<ObjectName, u32>,
     /// Packs that a prune means to delete: what only they hold can be read, and counts as not stored.
     condemned: HashSet<ObjectName>,
+    /// Packs that are not there, whatever segments say.
+    lost: HashSet<ObjectName>,
 }
 
 impl Inner {
@@ -70,8 +83,11 @@ pub struct Index(RwLock<Inner>);
 impl Index {
     /// Adds blobs that are stored.
     pub fn insert(&self, kind: BlobKind, entries: &[IndexEntry]) {
-        let mut inner = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut inner = self.write();
         for entry in entries {
+            if !inner.lost.is_empty() && inner.lost.contains(&entry.pack) {
+                continue;
+            }
             let pack = match inner.pack_numbers.get(&entry.pack) {
                 Some(pack) => *pack,
                 None => {
@@ -90,24 +106,42 @@ impl Index {
         }
     }
 
-    /// Forgets everything, so that it can be loaded anew.
+    /// Forgets what was loaded, so that it can be loaded anew. What is condemned, lost or on its way stays so.
     pub fn clear(&self) {
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Inner::default();
+        let mut inner = self.write();
+        inner.blobs.clear();
+        inner.packs.clear();
+        inner.pack_numbers.clear();
     }
 
     /// Takes what only these packs hold as not stored, though it can be read. To be called before segments are loaded.
     pub fn condemn(&self, packs: HashSet<ObjectName>) {
-        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).condemned = packs;
+        self.write().condemned = packs;
     }
 
-    /// Claims a blob for this run: true if it is neither stored nor on its way, so that the caller must send it.
-    pub fn claim(&self, id: ShortId) -> bool {
-        let known = |inner: &Inner| inner.is_stored(&id) || inner.pending.contains(&id);
-        if known(&self.read()) {
-            return false;
+    /// A pack is not there: what segments say of it counts for nothing. Where else its blobs lie is known once segments are loaded anew.
+    pub fn lose(&self, pack: ObjectName) {
+        let mut inner = self.write();
+        inner.lost.insert(pack);
+        if let Some(number) = inner.pack_numbers.get(&pack).copied() {
+            inner.blobs.retain(|_, stored| stored.pack != number);
         }
-        let mut inner = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        !known(&inner) && inner.pending.insert(id)
+    }
+
+    /// Claims a blob for this run.
+    pub fn claim(&self, id: ShortId) -> Claim {
+        let known = |inner: &Inner| match inner.blobs.get(&id).filter(|_| inner.is_stored(&id)) {
+            Some(stored) => inner.location(stored).map(Claim::Stored),
+            None => inner.pending.contains(&id).then_some(Claim::Pending),
+        };
+        if let Some(claim) = known(&self.read()) {
+            return claim;
+        }
+        let mut inner = self.write();
+        known(&inner).unwrap_or_else(|| {
+            inner.pending.insert(id);
+            Claim::New
+        })
     }
 
     /// Where a stored blob lies.
@@ -134,6 +168,10 @@ impl Index {
     /// True if none is.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Inner> {
+        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner> {

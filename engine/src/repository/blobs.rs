@@ -46,7 +46,8 @@ impl BlobReader {
             read => return read,
         };
         // A prune may have copied it elsewhere since the index was loaded.
-        if self.repository.reload_index(version)? { self.try_read(id) } else { Err(first) }
+        let pack = self.repository.index().find(id.short()).map(|location| (location.kind, location.pack));
+        if self.repository.reload_index(version, pack)? { self.try_read(id) } else { Err(first) }
     }
 
     fn try_read(&self, id: &BlobId) -> Result<Bytes> {

@@ -130,7 +130,7 @@ impl Saver {
     pub fn add(&self, slot: &FrameSlot, id: ShortId, bytes: &[u8]) -> Result<()> {
         drop(self.shared.wait(|state| !state.flushing)?);
         let mut builder = lock(&slot.builder);
-        if !self.shared.repository.index().claim(id) {
+        if !self.shared.repository.claim(id)? {
             return Ok(());
         }
         let frames = builder.push(id, bytes)?;

@@ -8,13 +8,16 @@ use larder_sdk::{ErrorKind, codec};
 use super::{Repository, layout};
 use crate::{
     error::{EngineError, EngineErrorKind, Result},
-    hash::ObjectName,
-    index::{BlobKind, IndexEntry, SegmentDirectory, decode_page},
+    hash::{ObjectName, ShortId},
+    index::{BlobKind, Claim, IndexEntry, SegmentDirectory, decode_page},
     pack::{LargeReader, Tail},
+    planted::{Bug, planted},
 };
 
 /// How often the segments are listed anew because one of them went.
 const LISTINGS_MAX: usize = 5;
+/// How often all segments are loaded anew because a pack is not where they say.
+const RELOADS_MAX: u32 = 8;
 
 /// What was loaded.
 #[derive(Debug, Default)]
@@ -30,6 +33,10 @@ pub struct LoadedSegments {
 pub(super) struct Loaded {
     segments: HashSet<(BlobKind, ObjectName)>,
     version: u64,
+    /// How often all of them were loaded anew because a pack was lost.
+    reloads: u32,
+    /// Packs that are known to be there.
+    relied_on: HashSet<ObjectName>,
 }
 
 /// A segment in memory, sealed; its pages are opened one by one.
@@ -65,24 +72,66 @@ impl Repository {
         self.loaded().version
     }
 
-    /// Loads segments that came since the index was loaded, for a reader that misses a blob. `false` if there are none, and nobody else found any since
-    /// the version was asked for.
-    pub fn reload_index(&self, version: u64) -> Result<bool> {
+    /// Loads segments anew for a reader that misses a blob of a pack. `false` if that can change nothing: no segment came, the pack is there, and
+    /// nobody else found anything since the version was asked for.
+    pub fn reload_index(&self, version: u64, pack: Option<(BlobKind, ObjectName)>) -> Result<bool> {
         let mut loaded = self.loaded();
         if loaded.version != version {
             return Ok(true);
         }
-        let mut found = false;
+        if loaded.reloads >= RELOADS_MAX {
+            return Ok(false);
+        }
+        let lost = match pack {
+            Some((kind, pack)) if !self.has_pack(kind, pack)? => {
+                self.index().lose(pack);
+                true
+            }
+            _ => false,
+        };
+        let mut listed = HashSet::new();
         for kind in BlobKind::ALL {
-            for name in self.names(layout::index_folder(kind))? {
-                if !loaded.segments.contains(&(kind, name)) && self.load_segment(kind, name)?.is_some() {
-                    loaded.segments.insert((kind, name));
-                    found = true;
-                }
+            listed.extend(self.names(layout::index_folder(kind))?.into_iter().map(|name| (kind, name)));
+        }
+        let mut found = false;
+        for (kind, name) in listed {
+            if lost || !loaded.segments.contains(&(kind, name)) {
+                found |= self.load_segment(kind, name)?.is_some();
+                loaded.segments.insert((kind, name));
             }
         }
         loaded.version += u64::from(found);
+        loaded.reloads += u32::from(lost);
         Ok(found)
+    }
+
+    /// True if a pack is in the store.
+    pub fn has_pack(&self, kind: BlobKind, pack: ObjectName) -> Result<bool> {
+        match self.store().head(&layout::pack_key(kind, pack)?) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(EngineError::store(error)),
+        }
+    }
+
+    /// Claims a blob for this run: `true` if the caller must send it. A pack is looked at before anything relies on it for the first time: a segment
+    /// that its writer put after everybody took it for dead may name packs that are gone.
+    pub fn claim(&self, id: ShortId) -> Result<bool> {
+        loop {
+            let location = match self.index().claim(id) {
+                Claim::New => return Ok(true),
+                Claim::Pending => return Ok(false),
+                Claim::Stored(location) => location,
+            };
+            if self.loaded().relied_on.contains(&location.pack) {
+                return Ok(false);
+            }
+            if self.has_pack(location.kind, location.pack)? || planted(Bug::PackNotLookedAt) {
+                self.loaded().relied_on.insert(location.pack);
+                return Ok(false);
+            }
+            self.index().lose(location.pack);
+        }
     }
 
     /// Loads the segments listed now; `None` if one went meanwhile: a prune has put another in its place.

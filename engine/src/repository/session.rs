@@ -89,6 +89,9 @@ impl Session {
 
     /// Announces it again, so that it is not taken as dead. To be called at least every hour.
     pub fn renew(&self, now: Time) -> Result<()> {
+        if self.slept(now) {
+            return Err(dead());
+        }
         self.repository.put_record(layout::SESSIONS, ObjectKind::Session, self.name, &self.record)?;
         self.state().renewed = now;
         Ok(())

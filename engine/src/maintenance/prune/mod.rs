@@ -140,7 +140,7 @@ pub fn prune(setup: &PruneSetup<'_>, options: PruneOptions) -> Result<PruneRepor
         session,
         renewed: setup.clock.now(),
         report: PruneReport::default(),
-        sizes: HashMap::new(),
+        packs: HashMap::new(),
     };
     let done = prune.go();
     // Its own end is put only when nothing can go wrong any more that another would have to wait for.
@@ -176,8 +176,8 @@ struct Prune<'run> {
     renewed: Time,
     usage: Usage<'run>,
     report: PruneReport,
-    /// Every pack in the store.
-    sizes: HashMap<(BlobKind, ObjectName), u64>,
+    /// Every pack in the store: its size in bytes and when it was written.
+    packs: HashMap<(BlobKind, ObjectName), (u64, Option<Time>)>,
 }
 
 impl Prune<'_> {
@@ -189,7 +189,7 @@ impl Prune<'_> {
         }
         let removals = self.setup.repository.names(layout::REMOVED)?.into_iter().collect();
         let known = Roots::list(self.setup.repository, &removals)?;
-        self.setup.repository.load_index()?;
+        self.load_index()?;
         for root in known.roots() {
             self.usage.add_containers(root)?;
         }
@@ -201,27 +201,53 @@ impl Prune<'_> {
         self.sweep(&removals, others)
     }
 
+    /// Loads the index, and then lists the packs, so that a pack that is named and not listed is not there: what segments say of it is then put
+    /// aside. A writer that woke up after its session was ended may have put such a segment.
+    fn load_index(&mut self) -> Result<()> {
+        let repository = self.setup.repository;
+        repository.load_index()?;
+        self.packs.clear();
+        for kind in BlobKind::ALL {
+            for (key, info) in
+                repository.store().list_all(layout::pack_folder(kind)).map_err(EngineError::store)?
+            {
+                if let Some(name) = layout::name_of(&key) {
+                    self.packs.insert((kind, name), (info.size, info.modified));
+                }
+            }
+        }
+        let mut unlisted = BTreeSet::new();
+        repository.index().each(|_, location| {
+            if !self.packs.contains_key(&(location.kind, location.pack)) {
+                unlisted.insert((location.kind, location.pack));
+            }
+        });
+        let mut lost = false;
+        for (kind, name) in unlisted {
+            if !repository.has_pack(kind, name)? {
+                repository.index().lose(name);
+                lost = true;
+            }
+        }
+        // What they held may be named elsewhere too.
+        if lost { repository.load_index() } else { Ok(()) }
+    }
+
     /// Which packs should go, by what is in use now.
     fn choose(&mut self, others: &Others) -> Result<Vec<PackUse>> {
         let marked = self.marked(&self.marks()?);
         let mut packs: HashMap<(BlobKind, ObjectName), PackUse> = HashMap::new();
         let mut young = HashSet::new();
-        for kind in BlobKind::ALL {
-            let folder = layout::pack_folder(kind);
-            for (key, info) in self.setup.repository.store().list_all(folder).map_err(EngineError::store)? {
-                let Some(name) = layout::name_of(&key) else { continue };
-                self.sizes.insert((kind, name), info.size);
-                self.report.packs += 1;
-                self.report.bytes += info.size;
-                if !marked.contains(&name) && !others.may_still_write(info.modified) {
-                    let pack = PackUse { kind, name, bytes: info.size, plain_bytes: 0, used_bytes: 0 };
-                    packs.insert((kind, name), pack);
-                    if !others.is_a_day_old(info.modified) {
-                        young.insert(name);
-                    }
+        for (&(kind, name), &(bytes, modified)) in &self.packs {
+            if !marked.contains(&name) && !others.may_still_write(modified) {
+                packs.insert((kind, name), PackUse { kind, name, bytes, plain_bytes: 0, used_bytes: 0 });
+                if !others.is_a_day_old(modified) {
+                    young.insert(name);
                 }
             }
         }
+        self.report.packs = self.packs.len() as u64;
+        self.report.bytes = self.packs.values().map(|(bytes, _)| bytes).sum();
         let usage = &self.usage;
         self.setup.repository.index().each(|id, location| {
             if let Some(pack) = packs.get_mut(&(location.kind, location.pack)) {
@@ -297,16 +323,28 @@ impl Prune<'_> {
         let index = self.setup.repository.index();
         index.clear();
         index.condemn(self.marked(&marks));
-        self.setup.repository.load_index()?;
+        self.load_index()?;
         for root in known.roots() {
             self.usage.add_containers(root)?;
         }
         let gone: HashSet<(BlobKind, ObjectName)> =
             ready.iter().flat_map(|(_, mark)| mark.condemned.iter().copied()).collect();
         self.copy(&gone)?;
-        let names: HashSet<ObjectName> = gone.iter().map(|(_, name)| *name).collect();
         let named = |name| !others.is_empty() || known.names_segment(name);
-        let replaced = segments::merge(self.setup.repository, &names, &named)?;
+        let (packs, repository) = (&self.packs, self.setup.repository);
+        let mut looked_at = HashMap::new();
+        let mut is_gone = |kind, name| {
+            if packs.contains_key(&(kind, name)) || gone.contains(&(kind, name)) {
+                return Ok(gone.contains(&(kind, name)));
+            }
+            if let Some(gone) = looked_at.get(&name) {
+                return Ok(*gone);
+            }
+            let gone = !repository.has_pack(kind, name)?;
+            looked_at.insert(name, gone);
+            Ok(gone)
+        };
+        let replaced = segments::merge(repository, &mut is_gone, &named)?;
         self.report.replaced_segments = replaced.len() as u64;
         self.end_of_session()?;
         self.delete(&replaced, &gone, &ready)
@@ -314,31 +352,22 @@ impl Prune<'_> {
 
     /// Copies what is in use out of packs that go.
     fn copy(&mut self, gone: &HashSet<(BlobKind, ObjectName)>) -> Result<()> {
-        let (mut wanted, mut unlisted) = (Wanted::new(), BTreeSet::new());
+        let mut wanted = Wanted::new();
         for id in self.usage.used() {
             let Some(location) = self.setup.repository.index().find(*id) else {
-                return Err(EngineError::damaged(format!("blob {id} is in use and in no index segment"))
+                return Err(EngineError::damaged(format!("blob {id} is in use and nothing holds it"))
                     .with_hint("nothing was deleted; run `larder check` to see what is damaged"));
             };
-            if !self.sizes.contains_key(&(location.kind, location.pack)) {
-                unlisted.insert((location.kind, location.pack));
-            }
             if gone.contains(&(location.kind, location.pack)) {
                 wanted.entry((location.kind, location.pack)).or_default().insert(*id);
             }
-        }
-        for (kind, name) in unlisted {
-            // It came after the packs were listed, or it is lost: then nothing is deleted.
-            let key = layout::pack_key(kind, name)?;
-            let info = self.setup.repository.store().head(&key).map_err(EngineError::store)?;
-            self.sizes.insert((kind, name), info.size);
         }
         let mut copier = Copier::new(self.setup.repository);
         let total = wanted.len() as u64;
         for (done, ((kind, name), ids)) in wanted.iter().enumerate() {
             self.setup.interrupt.check()?;
             self.renew()?;
-            copier.copy(*kind, *name, self.sizes[&(*kind, *name)], ids)?;
+            copier.copy(*kind, *name, self.size(*kind, *name)?, ids)?;
             let counts = Counts {
                 items: done as u64 + 1,
                 items_total: Some(total),
@@ -350,6 +379,16 @@ impl Prune<'_> {
         copier.finish()?;
         self.report.copied_bytes = copier.stored_bytes;
         Ok(())
+    }
+
+    fn size(&self, kind: BlobKind, name: ObjectName) -> Result<u64> {
+        match self.packs.get(&(kind, name)) {
+            Some((bytes, _)) => Ok(*bytes),
+            None => {
+                let key = layout::pack_key(kind, name)?;
+                Ok(self.setup.repository.store().head(&key).map_err(EngineError::store)?.size)
+            }
+        }
     }
 
     fn renew(&mut self) -> Result<()> {
@@ -396,14 +435,16 @@ impl Prune<'_> {
         for (kind, name) in packs {
             // Interrupted here, the mark stays, and the next prune goes on.
             self.setup.interrupt.check()?;
-            let bytes = self.sizes.get(&(kind, name)).copied().unwrap_or(0);
+            let bytes = self.packs.get(&(kind, name)).map_or(0, |(bytes, _)| *bytes);
             if self.delete_one(layout::pack_key(kind, name)?) {
                 self.report.deleted_packs += 1;
                 self.report.deleted_bytes += bytes;
             }
         }
-        for (name, _) in marks {
-            self.delete_one(layout::in_folder(layout::MARKS, *name)?);
+        if self.report.refused.is_empty() {
+            for (name, _) in marks {
+                self.delete_one(layout::in_folder(layout::MARKS, *name)?);
+            }
         }
         Ok(())
     }

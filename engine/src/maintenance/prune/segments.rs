@@ -1,6 +1,6 @@
 //! Merging index segments: without what names packs that go, and small ones put together.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use super::copy::{SEGMENT_ENTRIES_MAX, put_segment};
 use crate::{
@@ -15,26 +15,25 @@ const SMALL_ENTRIES: usize = 32 << 10;
 /// As soon as there are so many.
 const SMALL_MAX: usize = 8;
 
-/// Writes segments in place of those that name `gone` packs, or are small and many; returns which ones can then be deleted. `named` tells whether
-/// anything still refers to a segment by its name.
+/// Tells whether a pack is gone, or goes.
+pub(in crate::maintenance) type IsGone<'run> = dyn FnMut(BlobKind, ObjectName) -> Result<bool> + 'run;
+
+/// Writes segments in place of those that name packs that are gone, or are small and many; returns which ones can then be deleted. `named` tells
+/// whether anything still refers to a segment by its name.
 pub(in crate::maintenance) fn merge(
     repository: &Arc<Repository>,
-    gone: &HashSet<ObjectName>,
+    is_gone: &mut IsGone<'_>,
     named: &dyn Fn(ObjectName) -> bool,
 ) -> Result<Vec<(BlobKind, ObjectName)>> {
     let mut replaced = Vec::new();
     for kind in BlobKind::ALL {
-        replaced.extend(merge_kind(repository, kind, gone, named)?.into_iter().map(|name| (kind, name)));
+        replaced.extend(merge_kind(repository, kind, is_gone, named)?.into_iter().map(|name| (kind, name)));
     }
     Ok(replaced)
 }
 
-fn merge_kind(
-    repository: &Arc<Repository>,
-    kind: BlobKind,
-    gone: &HashSet<ObjectName>,
-    named: &dyn Fn(ObjectName) -> bool,
-) -> Result<Vec<ObjectName>> {
+/// The segments of a kind that are to be replaced.
+fn choose(repository: &Arc<Repository>, kind: BlobKind, is_gone: &mut IsGone<'_>) -> Result<Vec<ObjectName>> {
     let (mut touched, mut small) = (Vec::new(), Vec::new());
     for name in repository.names(layout::index_folder(kind))? {
         let (mut count, mut names_gone) = (0, false);
@@ -43,7 +42,9 @@ fn merge_kind(
         for page in segment.pages() {
             let page = page?;
             count += page.len();
-            names_gone |= page.iter().any(|entry| gone.contains(&entry.pack));
+            for entry in &page {
+                names_gone = names_gone || is_gone(kind, entry.pack)?;
+            }
         }
         if names_gone {
             touched.push(name);
@@ -54,6 +55,16 @@ fn merge_kind(
     if small.len() >= SMALL_MAX || (!touched.is_empty() && !small.is_empty()) {
         touched.append(&mut small);
     }
+    Ok(touched)
+}
+
+fn merge_kind(
+    repository: &Arc<Repository>,
+    kind: BlobKind,
+    is_gone: &mut IsGone<'_>,
+    named: &dyn Fn(ObjectName) -> bool,
+) -> Result<Vec<ObjectName>> {
+    let touched = choose(repository, kind, is_gone)?;
     let mut entries: Vec<IndexEntry> = Vec::new();
     // Every name stands in one of the new segments, and all of them are written before an old one goes.
     let mut stands_for = Vec::new();
@@ -64,7 +75,11 @@ fn merge_kind(
             stands_for.push(*name);
         }
         for page in segment.pages() {
-            entries.extend(page?.into_iter().filter(|entry| !gone.contains(&entry.pack)));
+            for entry in page? {
+                if !is_gone(kind, entry.pack)? {
+                    entries.push(entry);
+                }
+            }
             if entries.len() >= SEGMENT_ENTRIES_MAX {
                 put_segment(repository, kind, &mut entries, &std::mem::take(&mut stands_for))?;
                 entries.clear();

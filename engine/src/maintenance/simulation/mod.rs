@@ -219,4 +219,5 @@ finds! {
     finds_removals_that_are_not_read: RemovalNotRead,
     finds_a_checkpoint_of_a_dead_session: CheckpointOfTheDead,
     finds_a_listing_that_is_no_root: ListingNoRoot,
+    finds_packs_that_nobody_looked_at: PackNotLookedAt,
 }

@@ -57,7 +57,7 @@ struct Draft<'run> {
 impl Draft<'_> {
     fn add(&self, kind: BlobKind, bytes: &[u8]) -> Result<BlobId> {
         let id = self.repository.keys().blob_id(&Digest::of(bytes));
-        if self.repository.index().claim(id.short()) {
+        if self.repository.claim(id.short())? {
             self.copier.borrow_mut().add(kind, id.short(), bytes)?;
         }
         Ok(id)
@@ -335,7 +335,7 @@ impl<'run> Run<'run> {
     }
 
     fn merge(&self) -> Result<()> {
-        for (kind, name) in merge_segments(self.repository, &std::collections::HashSet::new(), &|_| true)? {
+        for (kind, name) in merge_segments(self.repository, &mut |_, _| Ok(false), &|_| true)? {
             let folder = crate::repository::layout::index_folder(kind);
             self.repository.remove(folder, name)?;
         }
