@@ -56,7 +56,7 @@ impl Run<'_> {
         let record = CheckpointRecord {
             set: self.setup.set.clone(),
             run: self.base.run,
-            session: None,
+            session: session.name(),
             number,
             base: self.base.snapshot.as_ref().map(|(name, _)| *name),
             taken: self.setup.clock.now(),

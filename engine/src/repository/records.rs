@@ -115,6 +115,19 @@ impl Repository {
         self.open_record(&key, ObjectKind::Snapshot, name, &bytes).map(Some)
     }
 
+    /// How a session ended without a snapshot; `None` if it did not, or ended with one.
+    pub fn end_of(&self, session: ObjectName) -> Result<Option<EndRecord>> {
+        let key = layout::in_folder(layout::SNAPSHOTS, session)?;
+        match self.store().get(&key) {
+            Ok(bytes) if claims_kind(&bytes, ObjectKind::End) => {
+                self.open_record(&key, ObjectKind::End, session, &bytes).map(Some)
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(EngineError::store(error).context(format_args!("`{key}`"))),
+        }
+    }
+
     /// A set's snapshots in the order of their runs. One that cannot be read is an error, whatever set it is of.
     pub fn snapshots_of(&self, set: &str) -> Result<Vec<(ObjectName, SnapshotRecord)>> {
         let mut found = Vec::new();

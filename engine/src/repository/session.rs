@@ -36,8 +36,8 @@ struct State {
     renewed: Time,
     /// The last checkpoint.
     checkpoint: Option<(ObjectName, CheckpointRecord)>,
-    /// From here on a snapshot may be there, whatever the store answered.
-    committing: bool,
+    /// A checkpoint or snapshot may be there, or may still come, whatever the store answered.
+    in_doubt: bool,
 }
 
 /// What could not be removed. It does no harm: a prune finds it.
@@ -70,7 +70,7 @@ impl Session {
         if !planted(Bug::CondemnedTakenAsStored) {
             repository.index().condemn(condemned);
         }
-        let state = Mutex::new(State { renewed: now, checkpoint: None, committing: false });
+        let state = Mutex::new(State { renewed: now, checkpoint: None, in_doubt: false });
         let session = Self { repository: Arc::clone(repository), name, record, state };
         if !session.record.marks.is_empty() {
             session.renew(now)?;
@@ -120,9 +120,13 @@ impl Session {
     /// Puts a checkpoint in place of the last one. Everything it needs must be durable.
     pub fn checkpoint(&self, record: CheckpointRecord) -> Result<Leftovers> {
         let name = ObjectName::random()?;
-        let record = CheckpointRecord { session: Some(self.name), ..record };
+        self.state().in_doubt = true;
         self.repository.put_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name, &record)?;
-        let old = self.state().checkpoint.replace((name, record));
+        let old = {
+            let mut state = self.state();
+            state.in_doubt = false;
+            state.checkpoint.replace((name, record))
+        };
         let removed = old.map(|(old, _)| self.repository.remove(layout::CHECKPOINTS, old));
         Ok(removed.into_iter().filter_map(Result::err).collect())
     }
@@ -130,7 +134,7 @@ impl Session {
     /// Ends it with its snapshot, in one put. Everything the snapshot needs must be durable. After an error nobody knows whether the snapshot is
     /// there, so the announcement stays.
     pub fn commit(&self, snapshot: &SnapshotRecord, now: Time) -> Result<Leftovers> {
-        self.state().committing = true;
+        self.state().in_doubt = true;
         let committed = !self.slept(now)
             && self.repository.put_record_once(
                 layout::SNAPSHOTS,
@@ -153,18 +157,10 @@ impl Session {
         Ok(removed.chain([self.end()]).filter_map(Result::err).collect())
     }
 
-    /// After an error: takes the announcement back, so that nothing waits for this session, and lets its last checkpoint stand for itself. If a
-    /// snapshot may be there, or the checkpoint cannot be kept, all stays as it is until the session's time is up.
+    /// After an error: takes the announcement back, so that nothing waits for this session. Its last checkpoint counts on. If a checkpoint or snapshot
+    /// may still come, the announcement stays until its time is up, or until the set's next run on this machine ends it.
     pub fn stand_down(&self) -> Result<()> {
-        let last = match &*self.state() {
-            State { committing: true, .. } if !planted(Bug::LostAnswerTakenForFailure) => return Ok(()),
-            state => state.checkpoint.clone(),
-        };
-        if let Some((name, checkpoint)) = last {
-            stand_alone(&self.repository, &checkpoint)?;
-            self.repository.remove(layout::CHECKPOINTS, name)?;
-        }
-        self.end()
+        if self.state().in_doubt && !planted(Bug::LostAnswerTakenForFailure) { Ok(()) } else { self.end() }
     }
 
     /// Removes the announcement: nothing of the session is on its way any more.
@@ -178,24 +174,35 @@ fn dead() -> EngineError {
         .with_hint("did the machine sleep? run the set again: it goes on from the last checkpoint")
 }
 
-/// Of these checkpoints those that count: they stand for themselves, or their session is open. What a session wrote after it was ended by
-/// another is nothing to build on.
+/// Of these checkpoints those that count: all but those of sessions that ended with a snapshot, and those of sessions that were ended by another,
+/// except the one that was kept. What a session wrote after it was ended is nothing to build on.
 pub fn counting(
     repository: &Repository,
-    checkpoints: Vec<(ObjectName, CheckpointRecord)>,
+    mut checkpoints: Vec<(ObjectName, CheckpointRecord)>,
 ) -> Result<Vec<(ObjectName, CheckpointRecord)>> {
-    if checkpoints.iter().all(|(_, checkpoint)| checkpoint.session.is_none()) {
+    if checkpoints.is_empty() || planted(Bug::CheckpointOfTheDead) {
         return Ok(checkpoints);
     }
-    let open: HashSet<_> = repository.names(layout::SESSIONS)?.into_iter().collect();
     let ended: HashSet<_> = repository.names(layout::SNAPSHOTS)?.into_iter().collect();
-    let counts = |session: &ObjectName| {
-        (open.contains(session) && !ended.contains(session)) || planted(Bug::CheckpointOfTheDead)
-    };
-    Ok(checkpoints
-        .into_iter()
-        .filter(|(_, checkpoint)| checkpoint.session.as_ref().is_none_or(counts))
-        .collect())
+    // A snapshot that was forgotten leaves nothing behind but its removal record.
+    let mut forgotten = HashSet::new();
+    for (_, removal) in repository.removals()? {
+        forgotten.extend(removal?.removed.iter().map(|removed| removed.id));
+    }
+    let mut kept = HashSet::new();
+    for (_, checkpoint) in &checkpoints {
+        if ended.contains(&checkpoint.session) {
+            kept.extend(repository.end_of(checkpoint.session)?.and_then(|end| end.keeps));
+        }
+    }
+    checkpoints.retain(|(name, checkpoint)| {
+        if ended.contains(&checkpoint.session) {
+            kept.contains(name)
+        } else {
+            !forgotten.contains(&checkpoint.session)
+        }
+    });
+    Ok(checkpoints)
 }
 
 /// Who ends somebody else's session.
@@ -209,38 +216,19 @@ pub struct Ender<'host> {
     pub host: &'host str,
 }
 
-/// Ends a writer's session that is known to be dead, keeping its furthest checkpoint as one that stands for itself. `false` if it turns out to have
-/// ended with a snapshot, or to have been ended by another.
+/// Ends a writer's session that is known to be dead, and keeps its furthest checkpoint. If it turns out to have ended with a snapshot, or to have been
+/// ended by another, it is no longer announced and nothing else changes.
 pub fn end_dead_writer(
     repository: &Repository,
     dead: ObjectName,
     checkpoints: &[(ObjectName, CheckpointRecord)],
     ender: Ender<'_>,
-) -> Result<bool> {
-    let its_own = || checkpoints.iter().filter(|(_, checkpoint)| checkpoint.session == Some(dead));
-    let furthest = its_own().max_by_key(|(_, checkpoint)| checkpoint.number);
-    let kept = match furthest {
-        Some((_, checkpoint)) => Some(stand_alone(repository, checkpoint)?),
-        None => None,
-    };
-    let ended = EndRecord { by: ender.by, ended: ender.now, host: ender.host.to_owned() };
-    let first = repository.put_record_once(layout::SNAPSHOTS, ObjectKind::End, dead, &ended)?;
-    if !first && let Some(kept) = kept {
-        repository.remove(layout::CHECKPOINTS, kept)?;
-    }
-    for (name, _) in its_own() {
-        repository.remove(layout::CHECKPOINTS, *name)?;
-    }
-    repository.remove(layout::SESSIONS, dead)?;
-    Ok(first)
-}
-
-/// Puts a checkpoint again as one that needs no session; returns its name.
-pub fn stand_alone(repository: &Repository, checkpoint: &CheckpointRecord) -> Result<ObjectName> {
-    let name = ObjectName::random()?;
-    let record = CheckpointRecord { session: None, ..checkpoint.clone() };
-    repository.put_record(layout::CHECKPOINTS, ObjectKind::Checkpoint, name, &record)?;
-    Ok(name)
+) -> Result<()> {
+    let its_own = checkpoints.iter().filter(|(_, checkpoint)| checkpoint.session == dead);
+    let keeps = its_own.max_by_key(|(_, checkpoint)| checkpoint.number).map(|(name, _)| *name);
+    let end = EndRecord { by: ender.by, ended: ender.now, host: ender.host.to_owned(), keeps };
+    repository.put_record_once(layout::SNAPSHOTS, ObjectKind::End, dead, &end)?;
+    repository.remove(layout::SESSIONS, dead)
 }
 
 /// Ends what sessions this machine left behind in a set whose lock is held: no process of theirs can live.

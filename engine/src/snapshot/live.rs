@@ -50,6 +50,8 @@ pub struct EndRecord {
     pub ended: Time,
     /// The machine that ended it.
     pub host: String,
+    /// Its checkpoint that still counts, if it was a writer's.
+    pub keeps: Option<ObjectName>,
 }
 
 impl Record for EndRecord {
@@ -64,8 +66,9 @@ pub struct CheckpointRecord {
     pub set: String,
     /// The run it is part of.
     pub run: u64,
-    /// The session that wrote it and goes on; the checkpoint counts only while that is open. `None` if it stands for itself.
-    pub session: Option<ObjectName>,
+    /// The session that wrote it. Once that has ended with a snapshot, or was ended by another that does not keep this checkpoint, it counts for
+    /// nothing.
+    pub session: ObjectName,
     /// 1, 2, 3 … within the session.
     pub number: u64,
     /// The snapshot that the run builds on.

@@ -407,7 +407,8 @@ impl Prune<'_> {
         self.setup.interrupt.check()?;
         let Some(session) = &self.session else { return Ok(()) };
         let now = self.setup.clock.now();
-        let end = EndRecord { by: session.name(), ended: now, host: self.setup.host.to_owned() };
+        let host = self.setup.host.to_owned();
+        let end = EndRecord { by: session.name(), ended: now, host, keeps: None };
         let first = !session.slept(now)
             && self.setup.repository.put_record_once(layout::ENDED, ObjectKind::End, session.name(), &end)?;
         if first {

@@ -11,7 +11,7 @@ use crate::{
     hash::ObjectName,
     repository::{
         Repository, Session, layout,
-        session::{CHECKPOINT_SECONDS_MAX, Ender, SESSION_SECONDS_MAX, end_dead_writer, readable},
+        session::{CHECKPOINT_SECONDS_MAX, Ender, SESSION_SECONDS_MAX, counting, end_dead_writer, readable},
     },
     snapshot::{EndRecord, Purpose, SessionRecord},
 };
@@ -120,7 +120,7 @@ pub(super) fn bury(setup: &PruneSetup<'_>, by: ObjectName, others: &Others) -> R
         match other.record.as_ref().map(|record| record.purpose) {
             Some(Purpose::Read) => {}
             Some(Purpose::Prune) => {
-                let end = EndRecord { by, ended: now, host: setup.host.to_owned() };
+                let end = EndRecord { by, ended: now, host: setup.host.to_owned(), keeps: None };
                 repository.put_record_once(layout::ENDED, ObjectKind::End, other.name, &end)?;
             }
             Some(Purpose::Write) | None => {
@@ -140,8 +140,12 @@ pub(super) fn bury(setup: &PruneSetup<'_>, by: ObjectName, others: &Others) -> R
             repository.remove(layout::MARKS, name)?;
         }
     }
-    for (name, checkpoint) in readable(repository.checkpoints()?) {
-        if now.seconds - checkpoint.taken.seconds > CHECKPOINT_SECONDS_MAX + SKEW_SECONDS_MAX {
+    let checkpoints = readable(repository.checkpoints()?);
+    let count: HashSet<_> =
+        counting(repository, checkpoints.clone())?.into_iter().map(|(name, _)| name).collect();
+    for (name, checkpoint) in checkpoints {
+        let old = now.seconds - checkpoint.taken.seconds > CHECKPOINT_SECONDS_MAX + SKEW_SECONDS_MAX;
+        if old || !count.contains(&name) {
             repository.remove(layout::CHECKPOINTS, name)?;
         }
     }

@@ -286,7 +286,7 @@ impl<'run> Run<'run> {
         let record = CheckpointRecord {
             set: self.set.to_owned(),
             run: self.base.run,
-            session: None,
+            session: self.session.name(),
             number,
             base: self.base.snapshot.as_ref().map(|(name, _)| *name),
             taken: self.machine.actor.now(),
