@@ -79,29 +79,36 @@ impl Repository {
         if loaded.version != version {
             return Ok(true);
         }
-        if loaded.reloads >= RELOADS_MAX {
-            return Ok(false);
-        }
-        let lost = match pack {
-            Some((kind, pack)) if !self.has_pack(kind, pack)? => {
-                self.index().lose(pack);
-                true
+        match pack {
+            Some((kind, pack)) if loaded.reloads < RELOADS_MAX && !self.has_pack(kind, pack)? => {
+                self.lose(&mut loaded, pack).map(|()| true)
             }
-            _ => false,
-        };
-        let mut listed = HashSet::new();
-        for kind in BlobKind::ALL {
-            listed.extend(self.names(layout::index_folder(kind))?.into_iter().map(|name| (kind, name)));
+            _ => self.load_new(&mut loaded, false),
         }
+    }
+
+    /// A pack is not there: where else its blobs lie is told by all segments.
+    fn lose(&self, loaded: &mut Loaded, pack: ObjectName) -> Result<()> {
+        self.index().lose(pack);
+        if loaded.reloads < RELOADS_MAX {
+            loaded.reloads += 1;
+            self.load_new(loaded, true)?;
+        }
+        Ok(())
+    }
+
+    /// Loads the segments that came since, or all of them; `false` if there is nothing to load.
+    fn load_new(&self, loaded: &mut Loaded, all: bool) -> Result<bool> {
         let mut found = false;
-        for (kind, name) in listed {
-            if lost || !loaded.segments.contains(&(kind, name)) {
-                found |= self.load_segment(kind, name)?.is_some();
-                loaded.segments.insert((kind, name));
+        for kind in BlobKind::ALL {
+            for name in self.names(layout::index_folder(kind))? {
+                if all || !loaded.segments.contains(&(kind, name)) {
+                    found |= self.load_segment(kind, name)?.is_some();
+                    loaded.segments.insert((kind, name));
+                }
             }
         }
         loaded.version += u64::from(found);
-        loaded.reloads += u32::from(lost);
         Ok(found)
     }
 
@@ -123,14 +130,15 @@ impl Repository {
                 Claim::Pending => return Ok(false),
                 Claim::Stored(location) => location,
             };
-            if self.loaded().relied_on.contains(&location.pack) {
+            let mut loaded = self.loaded();
+            if loaded.relied_on.contains(&location.pack) {
                 return Ok(false);
             }
-            if self.has_pack(location.kind, location.pack)? || planted(Bug::PackNotLookedAt) {
-                self.loaded().relied_on.insert(location.pack);
+            if planted(Bug::PackNotLookedAt) || self.has_pack(location.kind, location.pack)? {
+                loaded.relied_on.insert(location.pack);
                 return Ok(false);
             }
-            self.index().lose(location.pack);
+            self.lose(&mut loaded, location.pack)?;
         }
     }
 

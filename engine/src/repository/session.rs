@@ -143,10 +143,7 @@ impl Session {
                 snapshot,
             )?;
         if !committed {
-            return Err(EngineError::failed(
-                "this run's session was not renewed for a day and counts as dead",
-            )
-            .with_hint("did the machine sleep? run the set again: it goes on from the last checkpoint"));
+            return Err(dead());
         }
         let checkpoints = match self.repository.checkpoints() {
             Ok(checkpoints) => readable(checkpoints),
@@ -169,9 +166,10 @@ impl Session {
     }
 }
 
-fn dead() -> EngineError {
-    EngineError::failed("this run's session was not renewed for a day and counts as dead")
-        .with_hint("did the machine sleep? run the set again: it goes on from the last checkpoint")
+/// Others took the session for dead.
+pub(crate) fn dead() -> EngineError {
+    EngineError::failed("this session was not renewed for a day, so that others take it for dead")
+        .with_hint("did the machine sleep? start again: a run goes on from its last checkpoint")
 }
 
 /// Of these checkpoints those that count: all but those of sessions that ended with a snapshot, and those of sessions that were ended by another,

@@ -38,7 +38,7 @@ use crate::{
     index::BlobKind,
     planted::{Bug, planted},
     process::Interrupt,
-    repository::{BlobReader, Repository, Session, layout},
+    repository::{BlobReader, Repository, Session, layout, session::dead},
     snapshot::{EndRecord, MarkRecord, Purpose, SessionRecord},
 };
 
@@ -142,9 +142,9 @@ pub fn prune(setup: &PruneSetup<'_>, options: PruneOptions) -> Result<PruneRepor
         report: PruneReport::default(),
         packs: HashMap::new(),
     };
-    let done = prune.go();
-    // Its own end is put only when nothing can go wrong any more that another would have to wait for.
+    let mut done = prune.go();
     if let Some(session) = &prune.session {
+        done = done.map_err(|error| session.explain(error, setup.clock.now()));
         let ended = session.end().and_then(|()| setup.repository.remove(layout::ENDED, session.name()));
         if let Err(error) = ended {
             let text = format!("this prune's session could not be removed: {}", error.full_message());
@@ -411,11 +411,7 @@ impl Prune<'_> {
         let end = EndRecord { by: session.name(), ended: now, host, keeps: None };
         let first = !session.slept(now)
             && self.setup.repository.put_record_once(layout::ENDED, ObjectKind::End, session.name(), &end)?;
-        if first {
-            return Ok(());
-        }
-        Err(EngineError::failed("this prune's session was not renewed for a day and counts as dead")
-            .with_hint("nothing was deleted; did the machine sleep? prune again"))
+        if first { Ok(()) } else { Err(dead()) }
     }
 
     fn delete(
