@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use crate::{
     browse,
     catalog::{self, Content, ItemRecord, ListingRecord, StreamRecord},
-    error::{EngineError, Result},
+    error::{EngineError, EngineErrorKind, Result},
     hash::{BlobId, ShortId},
     planted::{Bug, planted},
     process::Interrupt,
@@ -14,6 +14,8 @@ use crate::{
     tree::{Node, NodeStore, Root},
 };
 
+/// A depth that no list has.
+const NODE: u8 = u8::MAX;
 /// Deepest list of lists of chunks followed.
 const LIST_DEPTH_MAX: u8 = 6;
 
@@ -27,6 +29,10 @@ pub(super) struct Usage<'run> {
     walked: HashSet<ShortId>,
     /// Lists of chunks walked, each as of a depth.
     lists: HashSet<(ShortId, u8)>,
+    /// What does not read is passed over.
+    lenient: bool,
+    /// Nodes and lists walked leniently: another root may need what was passed over below them.
+    glanced: HashSet<(ShortId, u8)>,
 }
 
 impl<'run> Usage<'run> {
@@ -39,6 +45,8 @@ impl<'run> Usage<'run> {
             used: HashSet::new(),
             walked: HashSet::new(),
             lists: HashSet::new(),
+            lenient: false,
+            glanced: HashSet::new(),
         }
     }
 
@@ -46,8 +54,8 @@ impl<'run> Usage<'run> {
     pub(super) fn add_containers(&mut self, root: Root) -> Result<()> {
         let mut roots = Vec::new();
         self.walk(root, &mut |usage, _, value| {
-            let record: ContainerRecord = usage.nodes.unwrap(value)?;
-            roots.extend(record.root);
+            let record = usage.read(usage.nodes.unwrap::<ContainerRecord>(value))?;
+            roots.extend(record.and_then(|record| record.root));
             Ok(())
         })?;
         while let Some(root) = roots.pop() {
@@ -57,6 +65,31 @@ impl<'run> Usage<'run> {
             })?;
         }
         Ok(())
+    }
+
+    /// Adds what a session says it builds on, as far as it is there. An announcement may arrive after its writer has given up, when what it would have
+    /// built on is gone; a writer that goes on has seen that everything is there.
+    pub(super) fn add_announced(&mut self, root: Root) -> Result<()> {
+        self.lenient = true;
+        let added = self.add_containers(root);
+        self.lenient = false;
+        self.glanced.clear();
+        added
+    }
+
+    fn mark(&mut self, id: &BlobId) {
+        if !self.lenient || self.blobs.repository().index().find(id.short()).is_some() {
+            self.used.insert(id.short());
+        }
+    }
+
+    /// What was read; `None` for what does not read and is passed over.
+    fn read<T>(&self, read: Result<T>) -> Result<Option<T>> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if self.lenient && error.kind() == EngineErrorKind::Damaged => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// True if a blob is in use.
@@ -77,11 +110,16 @@ impl<'run> Usage<'run> {
         let mut waiting = vec![(root.id, root.level)];
         while let Some((id, level)) = waiting.pop() {
             self.interrupt.check()?;
-            self.used.insert(id.short());
-            if !self.walked.insert(id.short()) {
+            self.mark(&id);
+            let is_new = if self.lenient {
+                !self.walked.contains(&id.short()) && self.glanced.insert((id.short(), NODE))
+            } else {
+                self.walked.insert(id.short())
+            };
+            if !is_new {
                 continue;
             }
-            let node = self.nodes.load(&id)?;
+            let Some(node) = self.read(self.nodes.load(&id).map_err(EngineError::from))? else { continue };
             if node.level() != level {
                 return Err(EngineError::damaged(format!(
                     "tree node {id} has another level than its parent says"
@@ -93,7 +131,9 @@ impl<'run> Usage<'run> {
                 }
                 Node::Leaf(entries) => {
                     for (key, value) in entries {
-                        self.used.extend(Nodes::blob_of(value).map(|id| id.short()));
+                        if let Some(id) = Nodes::blob_of(value) {
+                            self.mark(&id);
+                        }
                         visit(self, key, value)?;
                     }
                 }
@@ -106,13 +146,15 @@ impl<'run> Usage<'run> {
     fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<Option<Root>> {
         match key.first() {
             Some(&catalog::CHILD) => {
-                let record: ItemRecord = self.nodes.unwrap(value)?;
-                record.streams.iter().try_for_each(|stream| self.stream(stream))?;
+                let record = self.read(self.nodes.unwrap::<ItemRecord>(value))?;
+                let streams = record.map_or_else(Vec::new, |record| record.streams);
+                streams.iter().try_for_each(|stream| self.stream(stream))?;
                 Ok(None)
             }
             // A listing under way remembers the tree it began with.
             Some(&catalog::LISTING) if !planted(Bug::ListingNoRoot) => {
-                Ok(self.nodes.unwrap::<ListingRecord>(value)?.base)
+                let listing = self.read(self.nodes.unwrap::<ListingRecord>(value))?;
+                Ok(listing.and_then(|listing| listing.base))
             }
             _ => Ok(None),
         }
@@ -123,7 +165,7 @@ impl<'run> Usage<'run> {
             Content::Empty => {}
             Content::One => {
                 let id = self.blobs.repository().keys().blob_id(&stream.digest);
-                self.used.insert(id.short());
+                self.mark(&id);
             }
             Content::List { depth, .. } if *depth > LIST_DEPTH_MAX => {
                 return Err(EngineError::damaged(format!("a list of chunks is {depth} levels deep")));
@@ -135,10 +177,19 @@ impl<'run> Usage<'run> {
 
     fn list(&mut self, ids: &[BlobId], depth: u8) -> Result<()> {
         for id in ids {
-            self.used.insert(id.short());
-            if depth > 0 && self.lists.insert((id.short(), depth)) {
-                let below = browse::ids_of(&self.blobs.read(id)?)?;
-                self.list(&below, depth - 1)?;
+            self.mark(id);
+            let at = (id.short(), depth);
+            let is_new = depth > 0
+                && if self.lenient {
+                    !self.lists.contains(&at) && self.glanced.insert(at)
+                } else {
+                    self.lists.insert(at)
+                };
+            if is_new {
+                let below = self.blobs.read(id).and_then(|blob| browse::ids_of(&blob));
+                if let Some(below) = self.read(below)? {
+                    self.list(&below, depth - 1)?;
+                }
             }
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! session, or the session sees the prune's mark and takes what that condemns as not stored.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -172,8 +172,8 @@ pub(crate) fn dead() -> EngineError {
         .with_hint("did the machine sleep? start again: a run goes on from its last checkpoint")
 }
 
-/// Of these checkpoints those that count: all but those of sessions that ended with a snapshot, and those of sessions that were ended by another,
-/// except the one that was kept. What a session wrote after it was ended is nothing to build on.
+/// Of these checkpoints those that count. Those do not whose set has a snapshot of their run's number, or had one that was forgotten; nor those of a
+/// session that was ended by another, except the one that was kept: what a session wrote after its end is nothing to build on.
 pub fn counting(
     repository: &Repository,
     mut checkpoints: Vec<(ObjectName, CheckpointRecord)>,
@@ -182,10 +182,18 @@ pub fn counting(
         return Ok(checkpoints);
     }
     let ended: HashSet<_> = repository.names(layout::SNAPSHOTS)?.into_iter().collect();
-    // A snapshot that was forgotten leaves nothing behind but its removal record.
-    let mut forgotten = HashSet::new();
+    let mut runs: HashMap<String, u64> = HashMap::new();
+    let mut ran = |set: String, run: u64| {
+        let highest = runs.entry(set).or_default();
+        *highest = run.max(*highest);
+    };
+    for (_, snapshot) in repository.snapshots()? {
+        let snapshot = snapshot?;
+        ran(snapshot.set, snapshot.run);
+    }
     for (_, removal) in repository.removals()? {
-        forgotten.extend(removal?.removed.iter().map(|removed| removed.id));
+        let removal = removal?;
+        removal.removed.iter().for_each(|removed| ran(removal.set.clone(), removed.run));
     }
     let mut kept = HashSet::new();
     for (_, checkpoint) in &checkpoints {
@@ -194,11 +202,8 @@ pub fn counting(
         }
     }
     checkpoints.retain(|(name, checkpoint)| {
-        if ended.contains(&checkpoint.session) {
-            kept.contains(name)
-        } else {
-            !forgotten.contains(&checkpoint.session)
-        }
+        runs.get(&checkpoint.set).is_none_or(|run| *run < checkpoint.run)
+            && (!ended.contains(&checkpoint.session) || kept.contains(name))
     });
     Ok(checkpoints)
 }

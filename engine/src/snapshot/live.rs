@@ -66,8 +66,7 @@ pub struct CheckpointRecord {
     pub set: String,
     /// The run it is part of.
     pub run: u64,
-    /// The session that wrote it. Once that has ended with a snapshot, or was ended by another that does not keep this checkpoint, it counts for
-    /// nothing.
+    /// The session that wrote it.
     pub session: ObjectName,
     /// 1, 2, 3 … within the session.
     pub number: u64,

@@ -190,9 +190,7 @@ impl Prune<'_> {
         let removals = self.setup.repository.names(layout::REMOVED)?.into_iter().collect();
         let known = Roots::list(self.setup.repository, &removals)?;
         self.load_index()?;
-        for root in known.roots() {
-            self.usage.add_containers(root)?;
-        }
+        known.add_to(&mut self.usage)?;
         let condemned = self.choose(&others)?;
         if self.options.dry_run {
             return Ok(());
@@ -324,9 +322,7 @@ impl Prune<'_> {
         index.clear();
         index.condemn(self.marked(&marks));
         self.load_index()?;
-        for root in known.roots() {
-            self.usage.add_containers(root)?;
-        }
+        known.add_to(&mut self.usage)?;
         let gone: HashSet<(BlobKind, ObjectName)> =
             ready.iter().flat_map(|(_, mark)| mark.condemned.iter().copied()).collect();
         self.copy(&gone)?;

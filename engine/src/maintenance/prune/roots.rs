@@ -7,6 +7,7 @@ use crate::{
     error::{EngineError, EngineErrorKind, Result},
     hash::ObjectName,
     index::BlobKind,
+    maintenance::usage::Usage,
     planted::{Bug, planted},
     repository::{Repository, layout, session::counting},
     snapshot::RemovalRecord,
@@ -17,6 +18,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Roots {
     roots: Vec<Root>,
+    /// Of sessions, some of which may have been given up.
+    announced: Vec<Root>,
     segments: HashSet<ObjectName>,
 }
 
@@ -36,7 +39,7 @@ impl Roots {
             roots.add(checkpoint.root, &checkpoint.segments);
         }
         for (name, session) in repository.sessions()? {
-            roots.roots.extend(readable(session, "session", name)?.roots);
+            roots.announced.extend(readable(session, "session", name)?.roots);
         }
         for (name, snapshot) in repository.snapshots()? {
             let snapshot = readable(snapshot, "snapshot", name)?;
@@ -57,8 +60,10 @@ impl Roots {
         self.segments.extend(segments.iter().map(|(_, name)| *name));
     }
 
-    pub(super) fn roots(&self) -> impl Iterator<Item = Root> + '_ {
-        self.roots.iter().copied()
+    /// Adds everything that is needed.
+    pub(super) fn add_to(&self, usage: &mut Usage<'_>) -> Result<()> {
+        self.roots.iter().try_for_each(|root| usage.add_containers(*root))?;
+        self.announced.iter().try_for_each(|root| usage.add_announced(*root))
     }
 
     /// True if a snapshot or checkpoint says that it was written with this segment.
