@@ -19,6 +19,9 @@ const NODE: u8 = u8::MAX;
 /// Deepest list of lists of chunks followed.
 const LIST_DEPTH_MAX: u8 = 6;
 
+/// Takes a tree's key and value.
+type Visit<'visit, Walker> = dyn FnMut(&mut Walker, &[u8], &[u8]) -> Result<()> + 'visit;
+
 /// The blobs that some roots need. Roots can be added; nodes that several share are walked once.
 pub(super) struct Usage<'run> {
     blobs: Arc<BlobReader>,
@@ -102,11 +105,7 @@ impl<'run> Usage<'run> {
         self.used.iter()
     }
 
-    fn walk(
-        &mut self,
-        root: Root,
-        visit: &mut dyn FnMut(&mut Self, &[u8], &[u8]) -> Result<()>,
-    ) -> Result<()> {
+    fn walk(&mut self, root: Root, visit: &mut Visit<'_, Self>) -> Result<()> {
         let mut waiting = vec![(root.id, root.level)];
         while let Some((id, level)) = waiting.pop() {
             self.interrupt.check()?;

@@ -238,9 +238,10 @@ fn stored_bytes(folder: &Path) -> u64 {
     while let Some(folder) = waiting.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
-            match entry.file_type().unwrap().is_dir() {
-                true => waiting.push(entry.path()),
-                false => bytes += entry.metadata().unwrap().len(),
+            if entry.file_type().unwrap().is_dir() {
+                waiting.push(entry.path());
+            } else {
+                bytes += entry.metadata().unwrap().len();
             }
         }
     }

@@ -7,6 +7,7 @@
 //! ```
 
 mod copy;
+mod report;
 mod roots;
 mod segments;
 mod select;
@@ -20,6 +21,7 @@ use std::{
 use larder_sdk::Time;
 
 pub(super) use self::copy::Copier;
+pub use self::report::{PruneOptions, PruneReport, PruneSetup, WaitingFor};
 #[cfg(test)]
 pub(super) use self::segments::merge as merge_segments;
 use self::{
@@ -30,15 +32,13 @@ use self::{
 };
 use super::usage::Usage;
 use crate::{
-    clock::Clock,
     crypto::ObjectKind,
     error::{EngineError, EngineErrorKind, Result},
-    events::{Counts, Event, Events},
+    events::{Counts, Event},
     hash::ObjectName,
     index::BlobKind,
     planted::{Bug, planted},
-    process::Interrupt,
-    repository::{BlobReader, Repository, Session, layout, session::dead},
+    repository::{BlobReader, Session, layout, session::dead},
     snapshot::{EndRecord, MarkRecord, Purpose, SessionRecord},
 };
 
@@ -48,84 +48,6 @@ const CACHE_BYTES: usize = 32 << 20;
 const CONDEMNED_MAX: usize = 100_000;
 /// The session is renewed after this long.
 const RENEWAL_SECONDS: i64 = 3600;
-
-/// What a prune works with.
-pub struct PruneSetup<'run> {
-    /// The repository; its index must not be loaded yet.
-    pub repository: &'run Arc<Repository>,
-    /// The state folder's name. Its lock for prunes must be held, so that no other prune of this machine lives.
-    pub machine: ObjectName,
-    /// This machine's name.
-    pub host: &'run str,
-    /// Tells the time.
-    pub clock: &'run dyn Clock,
-    /// Takes what happens.
-    pub events: &'run dyn Events,
-    /// Tells when to stop.
-    pub interrupt: &'run Interrupt,
-}
-
-/// How a prune is made.
-#[derive(Clone, Copy, Debug)]
-pub struct PruneOptions {
-    /// Only look.
-    pub dry_run: bool,
-    /// The share of what stays, in a hundred, that may be waste: less frees more and copies more.
-    pub waste_percent: u8,
-}
-
-impl Default for PruneOptions {
-    fn default() -> Self {
-        Self { dry_run: false, waste_percent: 5 }
-    }
-}
-
-/// What a prune found and did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PruneReport {
-    /// Packs in the store, and their bytes.
-    pub packs: u64,
-    /// Bytes of all packs.
-    pub bytes: u64,
-    /// About how many of them nothing needs.
-    pub waste_bytes: u64,
-    /// Packs chosen to be deleted by this prune.
-    pub condemned_packs: u64,
-    /// Their bytes.
-    pub condemned_bytes: u64,
-    /// Packs deleted, also those that an earlier prune chose.
-    pub deleted_packs: u64,
-    /// Their bytes.
-    pub deleted_bytes: u64,
-    /// Bytes written: copies of what is still in use, and segments.
-    pub copied_bytes: u64,
-    /// Index segments that were put together or left out.
-    pub replaced_segments: u64,
-    /// Packs that wait for sessions to end.
-    pub waiting_packs: u64,
-    /// The sessions that they wait for.
-    pub waiting_for: Vec<WaitingFor>,
-    /// Objects that the store refused to delete, and why.
-    pub refused: Vec<(String, String)>,
-}
-
-impl PruneReport {
-    /// Bytes that the store holds less than before.
-    pub fn freed_bytes(&self) -> u64 {
-        self.deleted_bytes.saturating_sub(self.copied_bytes)
-    }
-}
-
-/// A session that began before a mark and has not ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WaitingFor {
-    /// The set it writes; empty if that cannot be told.
-    pub set: String,
-    /// The machine it runs on.
-    pub host: String,
-    /// When it began.
-    pub started: Option<Time>,
-}
 
 /// Deletes what nothing needs. Safe beside anything but an older format; if killed, the next prune goes on.
 pub fn prune(setup: &PruneSetup<'_>, options: PruneOptions) -> Result<PruneReport> {
@@ -233,7 +155,7 @@ impl Prune<'_> {
 
     /// Which packs should go, by what is in use now.
     fn choose(&mut self, others: &Others) -> Result<Vec<PackUse>> {
-        let marked = self.marked(&self.marks()?);
+        let marked = condemned_by(&self.marks()?);
         let mut packs: HashMap<(BlobKind, ObjectName), PackUse> = HashMap::new();
         let mut young = HashSet::new();
         for (&(kind, name), &(bytes, modified)) in &self.packs {
@@ -294,10 +216,6 @@ impl Prune<'_> {
         Ok(marks)
     }
 
-    fn marked(&self, marks: &[(ObjectName, MarkRecord)]) -> HashSet<ObjectName> {
-        marks.iter().flat_map(|(_, mark)| mark.condemned.iter().map(|(_, pack)| *pack)).collect()
-    }
-
     /// Deletes what is marked, as far as every session has seen the mark.
     fn sweep(&mut self, removals: &HashSet<ObjectName>, earlier: Others) -> Result<()> {
         let marks = self.marks()?;
@@ -320,7 +238,7 @@ impl Prune<'_> {
         let known = Roots::list(self.setup.repository, removals)?;
         let index = self.setup.repository.index();
         index.clear();
-        index.condemn(self.marked(&marks));
+        index.condemn(condemned_by(&marks));
         self.load_index()?;
         known.add_to(&mut self.usage)?;
         let gone: HashSet<(BlobKind, ObjectName)> =
@@ -417,7 +335,7 @@ impl Prune<'_> {
         marks: &[&(ObjectName, MarkRecord)],
     ) -> Result<()> {
         for (kind, name) in segments {
-            self.delete_one(layout::in_folder(layout::index_folder(*kind), *name)?);
+            self.delete_one(&layout::in_folder(layout::index_folder(*kind), *name)?);
         }
         if !self.report.refused.is_empty() {
             // Segments that stay name the packs: these must stay as well.
@@ -429,22 +347,22 @@ impl Prune<'_> {
             // Interrupted here, the mark stays, and the next prune goes on.
             self.setup.interrupt.check()?;
             let bytes = self.packs.get(&(kind, name)).map_or(0, |(bytes, _)| *bytes);
-            if self.delete_one(layout::pack_key(kind, name)?) {
+            if self.delete_one(&layout::pack_key(kind, name)?) {
                 self.report.deleted_packs += 1;
                 self.report.deleted_bytes += bytes;
             }
         }
         if self.report.refused.is_empty() {
             for (name, _) in marks {
-                self.delete_one(layout::in_folder(layout::MARKS, *name)?);
+                self.delete_one(&layout::in_folder(layout::MARKS, *name)?);
             }
         }
         Ok(())
     }
 
     /// A refused delete is told and tried by the next prune.
-    fn delete_one(&mut self, key: larder_sdk::ObjectKey) -> bool {
-        match self.setup.repository.store().delete(&key) {
+    fn delete_one(&mut self, key: &larder_sdk::ObjectKey) -> bool {
+        match self.setup.repository.store().delete(key) {
             Ok(()) => true,
             Err(error) => {
                 self.report.refused.push((key.to_string(), error.to_string()));
@@ -452,4 +370,8 @@ impl Prune<'_> {
             }
         }
     }
+}
+
+fn condemned_by(marks: &[(ObjectName, MarkRecord)]) -> HashSet<ObjectName> {
+    marks.iter().flat_map(|(_, mark)| mark.condemned.iter().map(|(_, pack)| *pack)).collect()
 }

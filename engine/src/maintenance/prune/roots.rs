@@ -17,7 +17,7 @@ use crate::{
 /// Roots, and the names of segments that whoever has them refers to.
 #[derive(Default)]
 pub(super) struct Roots {
-    roots: Vec<Root>,
+    needed: Vec<Root>,
     /// Of sessions, some of which may have been given up.
     announced: Vec<Root>,
     segments: HashSet<ObjectName>,
@@ -49,20 +49,20 @@ impl Roots {
             if !removals.contains(&name) && !planted(Bug::RemovalNotRead) {
                 let record = repository.get_record(layout::REMOVED, ObjectKind::Removal, name);
                 let record: RemovalRecord = readable(record, "removal record", name)?;
-                roots.roots.extend(record.removed.iter().filter_map(|removed| removed.root));
+                roots.needed.extend(record.removed.iter().filter_map(|removed| removed.root));
             }
         }
         Ok(roots)
     }
 
     fn add(&mut self, root: Option<Root>, segments: &[(BlobKind, ObjectName)]) {
-        self.roots.extend(root);
+        self.needed.extend(root);
         self.segments.extend(segments.iter().map(|(_, name)| *name));
     }
 
     /// Adds everything that is needed.
     pub(super) fn add_to(&self, usage: &mut Usage<'_>) -> Result<()> {
-        self.roots.iter().try_for_each(|root| usage.add_containers(*root))?;
+        self.needed.iter().try_for_each(|root| usage.add_containers(*root))?;
         self.announced.iter().try_for_each(|root| usage.add_announced(*root))
     }
 

@@ -78,7 +78,7 @@ impl Machine {
                 let number = self.actor.number;
                 println!(
                     "              {number}  {part:?} {set}: {:?}",
-                    done.as_ref().map_err(|error| error.full_message())
+                    done.as_ref().map_err(EngineError::full_message)
                 );
             }
             if let Err(error) = done {
@@ -95,7 +95,7 @@ impl Machine {
             zone: &jiff::tz::TimeZone::UTC,
             host: "simulated",
         };
-        forget(&*self.repository(), set, &options, &self.actor, &Interrupt::new()).map(drop)
+        forget(&self.repository(), set, &options, &self.actor, &Interrupt::new()).map(drop)
     }
 
     pub(super) fn prune(&self, waste_percent: u8) -> Result<PruneReport> {

@@ -56,10 +56,10 @@ fn parts(dice: &mut Random) -> Vec<Part> {
 fn weather(dice: &mut Random) -> Weather {
     let mut one_of = |choices: [u64; 3]| choices[dice.below(3) as usize];
     Weather {
-        fault_once_in: one_of([0, 40, 200]),
-        crash_once_in: one_of([0, 60, 300]),
-        sleep_once_in: one_of([0, 30, 150]),
-        switch_once_in: one_of([1, 6, 30]),
+        faults: one_of([0, 40, 200]),
+        crashes: one_of([0, 60, 300]),
+        sleeps: one_of([0, 30, 150]),
+        switches: one_of([1, 6, 30]),
     }
 }
 
@@ -116,9 +116,9 @@ fn play(seed: u64, bug: Option<Bug>) -> Outcome {
 /// Clocks of writers may be wrong by hours; prune refuses to work with one that is wrong by much.
 fn skew(part: Part, dice: &mut Random) -> i64 {
     match (part, dice.below(4)) {
-        (Part::Writer, 0) => dice.below(6 * 3600) as i64 - 3 * 3600,
-        (Part::Pruner | Part::Forgetter, 0) => dice.below(1800) as i64 - 900,
-        _ => dice.below(20) as i64 - 10,
+        (Part::Writer, 0) => dice.below(6 * 3600).cast_signed() - 3 * 3600,
+        (Part::Pruner | Part::Forgetter, 0) => dice.below(1800).cast_signed() - 900,
+        _ => dice.below(20).cast_signed() - 10,
     }
 }
 

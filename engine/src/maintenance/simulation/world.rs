@@ -17,7 +17,7 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 /// When the world begins, in seconds.
 const BEGIN_SECONDS: i64 = 1_000_000_000;
 
-/// Numbers that look random and follow from a seed (SplitMix64).
+/// Numbers that look random and follow from a seed (the generator `SplitMix64`).
 pub(super) struct Random(u64);
 
 impl Random {
@@ -43,17 +43,17 @@ impl Random {
     }
 }
 
-/// How rough the world is.
+/// How rough the world is; 0 for what never happens.
 #[derive(Clone, Copy)]
 pub(super) struct Weather {
     /// One request in so many goes wrong.
-    pub(super) fault_once_in: u64,
+    pub(super) faults: u64,
     /// One request in so many is the last of its process.
-    pub(super) crash_once_in: u64,
+    pub(super) crashes: u64,
     /// One request in so many is followed by a long sleep of its process.
-    pub(super) sleep_once_in: u64,
+    pub(super) sleeps: u64,
     /// One request in so many is followed by somebody else's, so that much can happen between two of one process.
-    pub(super) switch_once_in: u64,
+    pub(super) switches: u64,
 }
 
 /// The store, the time, and whose turn it is.
@@ -109,7 +109,7 @@ impl State {
 
     fn time(&self) -> Time {
         Time {
-            seconds: BEGIN_SECONDS + (self.now_ms / 1000) as i64,
+            seconds: BEGIN_SECONDS + (self.now_ms / 1000).cast_signed(),
             nanos: (self.now_ms % 1000) as u32 * 1_000_000,
         }
     }
@@ -148,7 +148,7 @@ impl State {
 
     /// Who moves next; if all sleep, time passes until one wakes.
     fn choose(&mut self) -> Option<usize> {
-        let times = self.weather.switch_once_in;
+        let times = self.weather.switches;
         let now = self.now_ms;
         if self.actors.get(self.turn).is_some_and(|actor| actor.alive && actor.wakes_ms <= now)
             && !self.random.once_in(times)
@@ -245,8 +245,8 @@ impl World {
         mut state: MutexGuard<'world, State>,
     ) -> MutexGuard<'world, State> {
         state.now_ms += state.random.below(4000);
-        if state.weather.sleep_once_in > 0 && {
-            let times = state.weather.sleep_once_in;
+        if state.weather.sleeps > 0 && {
+            let times = state.weather.sleeps;
             state.random.once_in(times)
         } {
             let long = if state.random.once_in(4) { 30 * HOUR_MS } else { 90 * MINUTE_MS };
@@ -269,7 +269,7 @@ impl World {
     /// From here on nothing goes wrong, what is on its way arrives, and `hours` pass.
     pub(super) fn calm(&self, hours: u64) {
         let mut state = self.state();
-        state.weather = Weather { fault_once_in: 0, crash_once_in: 0, sleep_once_in: 0, switch_once_in: 1 };
+        state.weather = Weather { faults: 0, crashes: 0, sleeps: 0, switches: 1 };
         state.now_ms += HOUR_MS;
         state.apply_late();
         state.now_ms += hours * HOUR_MS;
@@ -322,7 +322,7 @@ impl Actor {
     }
 
     fn crashes(&self, state: &mut State) -> bool {
-        let times = state.weather.crash_once_in;
+        let times = state.weather.crashes;
         if times > 0 && state.random.once_in(times) {
             state.actors[self.number].crashed = true;
         }
@@ -330,7 +330,7 @@ impl Actor {
     }
 
     fn goes_wrong(state: &mut State) -> bool {
-        let times = state.weather.fault_once_in;
+        let times = state.weather.faults;
         times > 0 && state.random.once_in(times)
     }
 

@@ -205,7 +205,7 @@ impl<'run> Run<'run> {
     fn read_some(&mut self, dice: &mut Random) -> Result<()> {
         let container = dice.below(CONTAINERS) as u8;
         let mut edits = BTreeMap::new();
-        for _ in 0..1 + dice.below(4) {
+        for _ in 0..=dice.below(4) {
             let item = dice.below(ITEMS) as u8;
             let key = catalog::child_key(&top(), &ItemId::new(vec![item + 1]));
             if dice.once_in(4) {
@@ -215,7 +215,7 @@ impl<'run> Run<'run> {
                 let content = dice.below(CONTENTS) as u8;
                 self.state.items.insert((container, item), content);
                 let record = self.item(item, content)?;
-                edits.insert(key, Some(self.value(&record)?));
+                edits.insert(key, Some(Self::value(&record)?));
             }
         }
         self.edit(container, edits)
@@ -237,7 +237,7 @@ impl<'run> Run<'run> {
         Ok(ItemRecord::new(offered, scope(), vec![self.draft.stream(content)?]))
     }
 
-    fn value<R: larder_sdk::codec::Record>(&self, record: &R) -> Result<Vec<u8>> {
+    fn value<R: larder_sdk::codec::Record>(record: &R) -> Result<Vec<u8>> {
         Ok([&[0][..], &larder_sdk::codec::encode(record)?].concat())
     }
 
@@ -262,7 +262,7 @@ impl<'run> Run<'run> {
             gone_since: None,
             deleted: 0,
         };
-        let edit = (vec![container], Some(self.value(&record)?));
+        let edit = (vec![container], Some(Self::value(&record)?));
         self.root = tree::edit(&self.draft, self.root, &[edit])?;
         Ok(())
     }
@@ -275,7 +275,7 @@ impl<'run> Run<'run> {
         {
             let record: ContainerRecord = self.draft.stored.unwrap(&value)?;
             let listing = ListingRecord { base: record.root, seen: Seen::default() };
-            let value = self.value(&listing)?;
+            let value = Self::value(&listing)?;
             self.edit(container, BTreeMap::from([(listing_key(), Some(value))]))?;
             self.state.listings.insert(container);
         }
@@ -348,7 +348,7 @@ fn top() -> ItemId {
 }
 
 fn scope() -> ScopeId {
-    ScopeId::new(b"all".to_vec())
+    ScopeId::new(b"all")
 }
 
 fn listing_key() -> Vec<u8> {
