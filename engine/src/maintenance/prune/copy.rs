@@ -163,7 +163,7 @@ impl<'run> Copier<'run> {
 }
 
 /// Writes a segment and adds it to the index in memory; returns how many bytes it has.
-pub(super) fn put_segment(
+pub(in crate::maintenance) fn put_segment(
     repository: &Repository,
     kind: BlobKind,
     entries: &mut [IndexEntry],

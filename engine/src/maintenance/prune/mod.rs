@@ -21,9 +21,9 @@ use std::{
 use larder_sdk::Time;
 
 pub(super) use self::copy::Copier;
-pub use self::report::{PruneOptions, PruneReport, PruneSetup, WaitingFor};
 #[cfg(test)]
-pub(super) use self::segments::merge as merge_segments;
+pub(super) use self::copy::put_segment;
+pub use self::report::{PruneOptions, PruneReport, PruneSetup, WaitingFor};
 use self::{
     copy::Wanted,
     roots::Roots,

@@ -16,11 +16,11 @@ const SMALL_ENTRIES: usize = 32 << 10;
 const SMALL_MAX: usize = 8;
 
 /// Tells whether a pack is gone, or goes.
-pub(in crate::maintenance) type IsGone<'run> = dyn FnMut(BlobKind, ObjectName) -> Result<bool> + 'run;
+pub(super) type IsGone<'run> = dyn FnMut(BlobKind, ObjectName) -> Result<bool> + 'run;
 
 /// Writes segments in place of those that name packs that are gone, or are small and many; returns which ones can then be deleted. `named` tells
 /// whether anything still refers to a segment by its name.
-pub(in crate::maintenance) fn merge(
+pub(super) fn merge(
     repository: &Arc<Repository>,
     is_gone: &mut IsGone<'_>,
     named: &dyn Fn(ObjectName) -> bool,

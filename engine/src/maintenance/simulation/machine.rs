@@ -38,6 +38,10 @@ pub(super) struct Machine {
     pub(super) keys: Keys,
     pub(super) config: ConfigRecord,
     pub(super) folder: PathBuf,
+    /// How many of the sets are run.
+    pub(super) sets: u64,
+    /// True if none of its runs is stopped on request.
+    pub(super) steady: bool,
     pub(super) model: Arc<Mutex<Model>>,
 }
 
@@ -66,8 +70,8 @@ impl Machine {
 
     /// One process after the other, each of which may die.
     pub(super) fn live(&self, part: Part, dice: &mut Random) {
-        for _ in 0..3 + dice.below(4) {
-            let set = SETS[dice.below(2) as usize];
+        for _ in 0..3 + dice.below(6) {
+            let set = SETS[dice.below(self.sets) as usize];
             let done = match part {
                 Part::Writer => writer::run(self, set, dice),
                 Part::Forgetter => self.forget(set, 1 + dice.below(2) as u32),

@@ -67,6 +67,7 @@ fn weather(dice: &mut Random) -> Weather {
 fn play(seed: u64, bug: Option<Bug>) -> Outcome {
     let mut dice = Random::new(seed ^ 0x5eed);
     let parts = parts(&mut dice);
+    let sets = 1 + dice.below(2);
     let world = World::new(seed, parts.len(), weather(&mut dice));
     let folder = state_folder();
     let model = Arc::new(Mutex::new(Model::default()));
@@ -84,6 +85,8 @@ fn play(seed: u64, bug: Option<Bug>) -> Outcome {
         keys: keys.clone(),
         config: config.clone(),
         folder: folder.path().join(number.to_string()),
+        sets,
+        steady: false,
         model: Arc::clone(&model),
     };
     let machines: Vec<Machine> =
@@ -108,7 +111,7 @@ fn play(seed: u64, bug: Option<Bug>) -> Outcome {
     let mut violations = std::mem::take(&mut model.lock().unwrap().violations);
     let trace = world.trace();
     if violations.is_empty() {
-        violations.extend(aftermath(&world, &machine(0, 0)).err());
+        violations.extend(aftermath(&world, &Machine { steady: true, ..machine(0, 0) }).err());
     }
     Outcome { violations, trace }
 }

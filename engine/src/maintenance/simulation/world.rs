@@ -169,6 +169,12 @@ impl State {
         }
     }
 
+    /// True once in so many times; more often where it is delicate.
+    fn happens(&mut self, what: impl Fn(&Weather) -> u64, delicate: bool) -> bool {
+        let times = what(&self.weather);
+        times > 0 && self.random.once_in(if delicate { times.div_ceil(4) } else { times })
+    }
+
     fn note(&mut self, actor: usize, what: &str, key: &str) {
         if self.told {
             println!("{:>10.1} s  {actor}  {what} {key}", self.now_ms as f64 / 1000.0);
@@ -234,7 +240,7 @@ impl World {
         let longest = [MINUTE_MS, 10 * MINUTE_MS, 3 * HOUR_MS][state.random.below(3) as usize];
         let pause = state.random.below(longest);
         state.actors[actor].wakes_ms = state.now_ms + pause;
-        drop(self.step(actor, state));
+        drop(self.step(actor, state, false));
         self.state().actors[actor].crashed = false;
     }
 
@@ -243,12 +249,10 @@ impl World {
         &'world self,
         actor: usize,
         mut state: MutexGuard<'world, State>,
+        delicate: bool,
     ) -> MutexGuard<'world, State> {
         state.now_ms += state.random.below(4000);
-        if state.weather.sleeps > 0 && {
-            let times = state.weather.sleeps;
-            state.random.once_in(times)
-        } {
+        if state.happens(|weather| weather.sleeps, delicate) {
             let long = if state.random.once_in(4) { 30 * HOUR_MS } else { 90 * MINUTE_MS };
             state.actors[actor].wakes_ms = state.now_ms + state.random.below(long);
         }
@@ -311,12 +315,12 @@ fn lost(what: &str) -> Error {
 
 impl Actor {
     /// Takes a turn for a request.
-    fn turn(&self, what: &str, key: &str) -> Result<MutexGuard<'_, State>> {
+    fn turn(&self, what: &str, key: &str, delicate: bool) -> Result<MutexGuard<'_, State>> {
         let state = self.world.state();
         if state.actors[self.number].crashed {
             return Err(gone());
         }
-        let mut state = self.world.step(self.number, state);
+        let mut state = self.world.step(self.number, state, delicate);
         state.note(self.number, what, key);
         Ok(state)
     }
@@ -329,13 +333,9 @@ impl Actor {
         state.actors[self.number].crashed
     }
 
-    fn goes_wrong(state: &mut State) -> bool {
-        let times = state.weather.faults;
-        times > 0 && state.random.once_in(times)
-    }
-
     fn change(&self, what: &str, key: &ObjectKey, change: Change) -> Result<()> {
-        let mut state = self.turn(what, key.as_str())?;
+        let delicate = is_delicate(key.as_str());
+        let mut state = self.turn(what, key.as_str(), delicate)?;
         if self.crashes(&mut state) {
             let fate = state.random.below(3);
             state.tell(self.number, ["dies, done", "dies, comes late", "dies, lost"][fate as usize]);
@@ -346,7 +346,7 @@ impl Actor {
             }
             return Err(gone());
         }
-        if !Self::goes_wrong(&mut state) {
+        if !state.happens(|weather| weather.faults, delicate) {
             return state.apply(change);
         }
         let fate = state.random.below(4);
@@ -368,15 +368,20 @@ impl Actor {
     }
 
     fn look<T>(&self, what: &str, key: &str, look: impl FnOnce(&State) -> Result<T>) -> Result<T> {
-        let mut state = self.turn(what, key)?;
+        let mut state = self.turn(what, key, false)?;
         if self.crashes(&mut state) {
             return Err(gone());
         }
-        if Self::goes_wrong(&mut state) {
+        if state.happens(|weather| weather.faults, false) {
             return Err(lost(what));
         }
         look(&state)
     }
+}
+
+/// Where order matters most, more goes wrong.
+fn is_delicate(key: &str) -> bool {
+    ["live/", "snapshots/", "index/"].iter().any(|folder| key.starts_with(folder))
 }
 
 fn late(state: &mut State, change: Change) {

@@ -16,7 +16,7 @@ use crate::{
     error::{EngineError, Result},
     hash::{BlobId, Digest, ObjectName},
     index::BlobKind,
-    maintenance::prune::{Copier, merge_segments},
+    maintenance::prune::{Copier, put_segment},
     pipeline::{Base, Opening, announce},
     planted::{Bug, planted},
     repository::{BlobReader, Nodes, Repository, Session},
@@ -172,6 +172,9 @@ impl<'run> Run<'run> {
             self.read_some(dice)?;
             if dice.once_in(2) {
                 self.checkpoint(number, began_with, dice)?;
+                if dice.once_in(3) && !self.machine.steady {
+                    return Err(EngineError::interrupted());
+                }
             }
             let now = self.machine.actor.now();
             if now.seconds - self.renewed >= RENEWAL_SECONDS {
@@ -334,10 +337,20 @@ impl<'run> Run<'run> {
         Ok(())
     }
 
+    /// One segment of all that this run knows, in place of all that are listed.
     fn merge(&self) -> Result<()> {
-        for (kind, name) in merge_segments(self.repository, &mut |_, _| Ok(false), &|_| true)? {
+        for kind in BlobKind::ALL {
             let folder = crate::repository::layout::index_folder(kind);
-            self.repository.remove(folder, name)?;
+            let mut entries = Vec::new();
+            self.repository.index().each(|id, location| {
+                if location.kind == kind {
+                    let crate::index::Location { pack, frame, offset, bytes, .. } = location;
+                    entries.push(crate::index::IndexEntry { id, pack, frame, offset, bytes });
+                }
+            });
+            let listed = self.repository.names(folder)?;
+            put_segment(self.repository, kind, &mut entries, &[])?;
+            listed.into_iter().try_for_each(|name| self.repository.remove(folder, name))?;
         }
         Ok(())
     }
