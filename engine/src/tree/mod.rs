@@ -4,10 +4,12 @@
 mod edit;
 mod node;
 mod read;
+mod together;
 
 pub use edit::edit;
 pub use node::{Child, KEY_BYTES_MAX, Node, VALUE_BYTES_MAX};
 pub use read::{Scan, get, scan, scan_around};
+pub use together::{Alike, Row, SeeNode, Together, Trees, together};
 
 use std::sync::Arc;
 

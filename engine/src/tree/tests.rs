@@ -108,6 +108,134 @@ fn damaged_nodes_are_errors() {
     }
 }
 
+type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What walking maps side by side must give.
+fn rows_of(maps: &[Map], prefix: &[u8]) -> Vec<Row> {
+    let keys: std::collections::BTreeSet<&Vec<u8>> =
+        maps.iter().flat_map(BTreeMap::keys).filter(|key| key.starts_with(prefix)).collect();
+    let row = |key: &Vec<u8>| {
+        let mut values: BTreeMap<Vec<u8>, Vec<u32>> = BTreeMap::new();
+        for (tree, map) in maps.iter().enumerate() {
+            if let Some(value) = map.get(key) {
+                values.entry(value.clone()).or_default().push(tree as u32);
+            }
+        }
+        Row {
+            key: key.clone(),
+            values: values.into_iter().map(|(value, trees)| (value, trees.into())).collect(),
+        }
+    };
+    keys.into_iter().map(row).collect()
+}
+
+fn walked(nodes: &MemoryNodes, roots: &[Option<Root>], prefix: &[u8], alike: Alike) -> Vec<Row> {
+    let mut walk = together(nodes, roots, prefix, alike);
+    let mut rows = Vec::new();
+    while let Some(mut row) = walk.next_row().unwrap() {
+        row.values.sort();
+        rows.push(row);
+    }
+    assert!(walk.broken().is_empty());
+    rows
+}
+
+#[test]
+fn what_two_large_trees_share_is_not_read() {
+    let nodes = MemoryNodes::default();
+    let map: Map = (0..100_000).map(|n| (key(n), vec![n as u8; 40])).collect();
+    let old = build(&nodes, &map).unwrap();
+    let changes: Vec<Edit> = [(3, None), (50_000, Some(b"other".to_vec())), (200_000, Some(b"new".to_vec()))]
+        .map(|(number, value)| (key(number), value))
+        .into();
+    let new = edit(&nodes, Some(old), &changes).unwrap();
+    nodes.loads.set(0);
+    let rows = walked(&nodes, &[Some(old), new], b"", Alike::PassedOver);
+    assert_eq!(
+        rows.iter().map(|row| row.key.clone()).collect::<Vec<_>>(),
+        [key(3), key(50_000), key(200_000)]
+    );
+    // Three paths of three levels, in two trees, and a node beside each where a border moved.
+    assert!(nodes.loads.get() <= 40, "{} loads", nodes.loads.get());
+    nodes.loads.set(0);
+    assert!(walked(&nodes, &[new, new], b"", Alike::PassedOver).is_empty());
+    assert_eq!(nodes.loads.get(), 0, "equal roots are not even opened");
+}
+
+#[test]
+fn what_many_trees_share_is_read_once() {
+    let nodes = MemoryNodes::default();
+    let map: Map = (0..20_000).map(|n| (key(n), vec![n as u8; 40])).collect();
+    let mut roots = vec![build(&nodes, &map)];
+    for round in 0..30_u32 {
+        let changes = [(key(round * 600), Some(vec![0xff; 40]))];
+        roots.push(edit(&nodes, roots[round as usize], &changes).unwrap());
+    }
+    let stored = nodes.nodes.borrow().len();
+    nodes.loads.set(0);
+    let rows = walked(&nodes, &roots, b"", Alike::Shown);
+    assert_eq!(rows.len(), 20_000);
+    assert_eq!(rows[600].values.iter().map(|(_, trees)| trees.len()).collect::<Vec<_>>(), [2, 29]);
+    assert_eq!(nodes.loads.get(), stored, "each node that there is, once");
+}
+
+#[test]
+fn a_damaged_node_leaves_out_what_is_below_it_and_nothing_else() {
+    let nodes = MemoryNodes::default();
+    let map: Map = (0..5_000).map(|n| (key(n), vec![n as u8; 40])).collect();
+    let root = build(&nodes, &map).unwrap();
+    let Node::Inner(_, children) = &*nodes.load(&root.id).unwrap() else { panic!("an inner node expected") };
+    let (last, child) = &children[1];
+    nodes.nodes.borrow_mut().insert(child.id, vec![9]);
+    let mut walk = together(&nodes, &[Some(root), Some(root)], b"", Alike::Shown);
+    let mut count = 0;
+    while let Some(row) = walk.next_row().unwrap() {
+        assert!(row.key <= children[0].0 || row.key > *last);
+        count += 1;
+    }
+    assert_eq!(count, 5_000 - child.entries);
+    assert_eq!(walk.broken()[0].1[..], [0, 1]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn trees_side_by_side_show_what_their_maps_hold(
+        base in proptest::collection::btree_map(0_u32..3_000, 0_usize..60, 0..1500),
+        rounds in proptest::collection::vec(
+            proptest::collection::btree_map(0_u32..3_000, proptest::option::of(0_usize..60), 0..40), 0..6),
+        lost in 0_usize..9,
+    ) {
+        let nodes = MemoryNodes::default();
+        let mut map: Map = base.into_iter().map(|(n, length)| (key(n), vec![n as u8; length])).collect();
+        let (mut maps, mut roots) = (vec![map.clone()], vec![build(&nodes, &map)]);
+        for changes in rounds {
+            for (n, length) in changes {
+                match length {
+                    Some(length) => map.insert(key(n), vec![!n as u8; length]),
+                    None => map.remove(&key(n)),
+                };
+            }
+            maps.push(map.clone());
+            roots.push(build(&nodes, &map));
+        }
+        // Sometimes a tree that has nothing at all.
+        if let (Some(map), Some(root)) = (maps.get_mut(lost), roots.get_mut(lost)) {
+            map.clear();
+            *root = None;
+        }
+        for prefix in [&b""[..], b"key 0000", b"key 00001", b"key 000012", b"zzz"] {
+            let expected = rows_of(&maps, prefix);
+            prop_assert_eq!(&walked(&nodes, &roots, prefix, Alike::Shown), &expected);
+            let differing: Vec<Row> = expected
+                .into_iter()
+                .filter(|row| row.values.len() > 1 || row.values[0].1.len() < roots.len())
+                .collect();
+            prop_assert_eq!(&walked(&nodes, &roots, prefix, Alike::PassedOver), &differing);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
