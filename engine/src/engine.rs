@@ -1,5 +1,9 @@
 //! The engine's front: what can be done with a config, one method each. Nothing here prints, exits, or reads the command line.
 
+mod look;
+
+pub use look::{SearchIn, Searched};
+
 use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
 
 use larder_sdk::{Discovery, Finding, HostServices, LogLevel, Secret, SecretRef};

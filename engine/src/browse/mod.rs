@@ -1,10 +1,14 @@
 //! Looking into snapshots: containers, folders, items, and the bytes of streams.
 
 mod content;
+mod find;
 mod name;
+mod pattern;
+mod place;
 mod view;
 
 pub use content::ContentReader;
 pub(crate) use content::ids_of;
+pub use find::{FindOptions, Hit, find};
 pub use name::{display_name, split_path};
 pub use view::{Broken, Entry, Found, SnapshotView, Visit};

@@ -55,7 +55,7 @@ fn fingerprint(name: &[u8]) -> u64 {
 }
 
 /// `report.txt` becomes `report~1f09ab.txt`.
-fn distinct(name: &Name, id: &ItemId) -> Name {
+pub(super) fn distinct(name: &Name, id: &ItemId) -> Name {
     let suffix = format!("~{}", &blake3::hash(id.as_bytes()).to_hex()[..6]);
     let bytes = name.as_bytes();
     let at = bytes.iter().rposition(|byte| *byte == b'.').filter(|at| *at > 0).unwrap_or(bytes.len());

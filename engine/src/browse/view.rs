@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 use larder_sdk::{ItemId, Name};
 
-use super::name::{Doubles, display_name};
+use super::name::{Doubles, display_name, distinct};
 use crate::{
     catalog::{self, ItemRecord},
     error::{EngineError, Result},
@@ -36,6 +36,14 @@ impl Entry {
     /// True if it may hold others.
     pub fn is_folder(&self) -> bool {
         self.item.as_ref().is_none_or(|(_, _, record)| record.folder)
+    }
+
+    /// True if this is its name with the suffix that tells equal names apart, which is good for any item.
+    fn is_told_apart_as(&self, name: &str) -> bool {
+        self.item
+            .as_ref()
+            .filter(|_| name.contains('~'))
+            .is_some_and(|(_, id, record)| display_name(distinct(&record.name, id).as_bytes()) == name)
     }
 
     /// Its last name; empty for the top.
@@ -99,19 +107,20 @@ impl SnapshotView {
     pub fn find(&self, path: &[String]) -> Result<Entry> {
         let mut entry = Entry { path: Vec::new(), container: None, item: None };
         for part in path {
-            let (mut found, mut broken) = (None, None);
+            let (mut found, mut broken, mut told_apart) = (None, None, None);
             self.children(&entry, &mut |child| {
                 match child {
                     Ok(child) if child.name() == *part => {
                         found = Some(child);
                         return Ok(Visit::Break(()));
                     }
+                    Ok(child) if child.is_told_apart_as(part) => told_apart = Some(child),
                     Ok(_) => {}
                     Err(unread) => broken = Some(unread),
                 }
                 Ok(Visit::Continue(()))
             })?;
-            entry = found.ok_or_else(|| {
+            entry = found.or(told_apart).ok_or_else(|| {
                 if let Some(broken) = broken {
                     return broken.error.context(format_args!("looking for `{part}` in `{}/`", broken.path));
                 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{arguments::Selection, context::Context, format, output::Form, progress::Told, target::Target};
 use crate::{
     browse::Entry,
+    catalog::ItemRecord,
     error::{ExitCode, Result},
 };
 
@@ -64,17 +65,20 @@ fn kind(entry: &Entry) -> String {
     }
 }
 
+/// An item's streams, as records have them.
+pub(super) fn streams(item: &ItemRecord) -> Vec<Value> {
+    item.streams
+        .iter()
+        .map(|stream| {
+            json!({ "name": stream.name, "size": stream.bytes, "blake3": stream.digest.to_string() })
+        })
+        .collect()
+}
+
 fn record(entry: &Entry) -> Value {
     let path = entry.path_text();
     match (&entry.item, &entry.container) {
         (Some((_, id, item)), _) => {
-            let streams: Vec<Value> = item
-                .streams
-                .iter()
-                .map(|stream| {
-                    json!({ "name": stream.name, "size": stream.bytes, "blake3": stream.digest.to_string() })
-                })
-                .collect();
             json!({
                 "type": "item",
                 "path": path,
@@ -83,7 +87,7 @@ fn record(entry: &Entry) -> Value {
                 "folder": item.folder,
                 "size": item.bytes(),
                 "modified": item.modified.map(format::utc_time),
-                "streams": streams,
+                "streams": streams(item),
             })
         }
         (None, Some(container)) => json!({

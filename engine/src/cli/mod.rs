@@ -5,6 +5,7 @@ mod cat;
 mod check;
 mod context;
 mod discover;
+mod find;
 mod forget;
 mod format;
 mod init;
@@ -20,6 +21,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod values;
 
 use std::{ffi::OsString, sync::Arc};
 
@@ -66,6 +68,7 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Run(command) => command.execute(&context()?),
         Command::Snapshots(command) => command.execute(&context()?),
         Command::Ls(command) => command.execute(&context()?),
+        Command::Find(command) => command.execute(&context()?),
         Command::Cat(command) => command.execute(&context()?),
         Command::Restore(command) => command.execute(&context()?),
         Command::Check(command) => command.execute(&context()?),

@@ -1,6 +1,8 @@
 //! The command line's own promises.
 
 #[cfg(all(feature = "files", feature = "object-store"))]
+mod looking;
+#[cfg(all(feature = "files", feature = "object-store"))]
 mod whole;
 
 use clap::CommandFactory as _;
@@ -30,6 +32,8 @@ fn every_command_of_the_manual_parses() {
         "ls latest --set a",
         "ls 12ab:/a/b --recursive --long --json",
         "cat latest:/a",
+        "find *.docx",
+        "find /a/** b --set a --snapshot latest --kind file --newer 7d --older 2026-03-01 --larger 1MB --smaller 4GiB --newest-only -i --json",
         "restore latest:/a --to out --include *.eml --exclude b --overwrite never --dry-run",
         "check --read-data --repository main",
         "plugins list",
@@ -50,6 +54,9 @@ fn what_makes_no_sense_is_refused() {
         "restore latest",
         "ls home",
         "cat",
+        "find",
+        "find a --newer tomorrow",
+        "find a --larger big",
         "-q -v snapshots",
         "restore latest --to a --overwrite maybe",
     ] {
@@ -61,9 +68,19 @@ fn what_makes_no_sense_is_refused() {
 
 #[test]
 fn every_help_lists_the_exit_codes() {
-    for name in
-        ["init", "validate", "discover", "run", "snapshots", "ls", "cat", "restore", "check", "plugins"]
-    {
+    for name in [
+        "init",
+        "validate",
+        "discover",
+        "run",
+        "snapshots",
+        "ls",
+        "find",
+        "cat",
+        "restore",
+        "check",
+        "plugins",
+    ] {
         let help = parse(&[name, "--help"]).unwrap_err().render().to_string();
         assert!(help.contains("130  stopped on request"), "{name}: {help}");
     }

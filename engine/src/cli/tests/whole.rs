@@ -10,23 +10,23 @@ use super::{
 };
 
 /// What a command left behind.
-struct Ended {
-    code: u8,
-    results: String,
-    notes: String,
+pub(super) struct Ended {
+    pub(super) code: u8,
+    pub(super) results: String,
+    pub(super) notes: String,
 }
 
 impl Ended {
     /// Every line of the results, which must all be records.
-    fn records(&self) -> Vec<Value> {
+    pub(super) fn records(&self) -> Vec<Value> {
         self.results.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
-    fn of_type<'a>(records: &'a [Value], word: &str) -> Vec<&'a Value> {
+    pub(super) fn of_type<'a>(records: &'a [Value], word: &str) -> Vec<&'a Value> {
         records.iter().filter(|record| record["type"] == word).collect()
     }
 }
 
-fn larder(folder: &Path, line: &str) -> Ended {
+pub(super) fn larder(folder: &Path, line: &str) -> Ended {
     let words: Vec<&str> = line.split(' ').collect();
     let arguments = parse(&words).unwrap();
     let form = if arguments.global.json { Form::Json } else { Form::Text };
@@ -44,7 +44,7 @@ fn larder(folder: &Path, line: &str) -> Ended {
 }
 
 /// A folder with a config, a password and some files.
-fn prepared() -> tempfile::TempDir {
+pub(super) fn prepared() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fs::write(at.join("password"), "correct horse\n").unwrap();

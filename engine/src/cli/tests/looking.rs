@@ -1,0 +1,102 @@
+//! Looking through snapshots and taking things out of them, from beginning to end.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::{Value, json};
+
+use super::whole::{Ended, larder, prepared};
+
+fn done(at: &Path, line: &str) -> Ended {
+    let ended = larder(at, line);
+    assert_eq!(ended.code, 0, "{line}: {}{}", ended.results, ended.notes);
+    ended
+}
+
+/// Writes a file and sets its time, in seconds since 1970.
+fn write(at: &Path, name: &str, content: &[u8], seconds: u64) {
+    let path = at.join("data").join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, content).unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+}
+
+/// Three snapshots: `a.txt` changes twice, `old.txt` is in the first only, `new/late.txt` in the last only.
+fn three_snapshots(at: &Path) {
+    done(at, "init");
+    write(at, "old.txt", b"soon gone", 1_000_000_000);
+    write(at, "a.txt", b"one", 1_100_000_000);
+    done(at, "run home");
+    fs::remove_file(at.join("data/old.txt")).unwrap();
+    write(at, "a.txt", b"two, longer", 1_200_000_000);
+    done(at, "run home");
+    write(at, "a.txt", b"three, longer still", 1_300_000_000);
+    write(at, "new/late.txt", b"late", 1_300_000_000);
+    done(at, "run home");
+}
+
+#[test]
+fn find_tells_each_state_of_an_item_and_where_it_is() {
+    let folder = prepared();
+    let at = folder.path();
+    assert_eq!(larder(at, "find x").code, 10);
+    done(at, "init");
+    assert_eq!(larder(at, "find x").code, 1, "there are no snapshots");
+    fs::remove_dir_all(at.join("repository")).unwrap();
+    three_snapshots(at);
+    let found = |line: &str| -> Vec<(String, u64, u64, u64, bool)> {
+        let records = done(at, &format!("{line} --json")).records();
+        assert_eq!(records.last().unwrap()["command"], "find");
+        let hits = Ended::of_type(&records, "hit");
+        assert_eq!(records.last().unwrap()["hits"], hits.len());
+        let name = |hit: &Value| hit["path"].as_str().unwrap().rsplit_once("/data/").unwrap().1.to_owned();
+        let number = |value: &Value| value.as_u64().unwrap();
+        hits.into_iter()
+            .map(|hit| {
+                let (first, last) = (number(&hit["first"]["run"]), number(&hit["last"]["run"]));
+                (name(hit), first, last, number(&hit["size"]), hit["in_newest"].as_bool().unwrap())
+            })
+            .collect()
+    };
+    let a = |run: u64, size: u64| ("a.txt".to_owned(), run, run, size, run == 3);
+    let old = ("old.txt".to_owned(), 1, 1, 9, false);
+    let late = ("new/late.txt".to_owned(), 3, 3, 4, true);
+    let b = ("sub/b.bin".to_owned(), 1, 3, 300_000, true);
+    assert_eq!(found("find a.txt"), [a(1, 3), a(2, 11), a(3, 19)]);
+    assert_eq!(found("find A.TXT"), []);
+    assert_eq!(found("find A.TXT -i --newest-only"), [a(3, 19)]);
+    assert_eq!(found("find *.txt --newest-only"), [a(3, 19), old.clone(), late.clone()]);
+    assert_eq!(found("find **/data/*.txt --newest-only"), [a(3, 19), old.clone()]);
+    assert_eq!(found(&format!("find {}/data/sub/**", at.display())), [b.clone()]);
+    assert_eq!(found("find * --larger 10kB"), [b.clone()]);
+    assert_eq!(found("find *.txt --smaller 10 --older 2004-01-01"), [old.clone()]);
+    assert_eq!(found("find *.txt --newer 2011-03-13T07:06Z"), [a(3, 19), late.clone()]);
+    assert_eq!(found("find sub new --kind folder").len(), 2);
+    let first = done(at, "snapshots --json").records()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(found(&format!("find *.txt --snapshot {} --set home", &first[..10])), [a(1, 3), old]);
+    let containers = done(at, "find data --kind directory --json").records();
+    assert_eq!((containers[0]["type"].as_str(), containers[0]["snapshots"].as_u64()), (Some("hit"), Some(3)));
+}
+
+#[test]
+fn find_prints_a_line_for_each_state_and_says_if_nothing_matches() {
+    let folder = prepared();
+    let at = folder.path();
+    three_snapshots(at);
+    let ended = done(at, "find a.txt");
+    let lines: Vec<&str> = ended.results.lines().collect();
+    assert!(lines[0].starts_with("set `home`, 3 snapshots of ") && lines[1].starts_with("KIND"), "{lines:?}");
+    assert_eq!(lines.len(), 5);
+    assert!(lines[2].starts_with("file              3 B  2004-11-09 "), "{}", lines[2]);
+    assert!(lines[4].contains("  latest ") && lines[4].ends_with("/data/a.txt"), "{}", lines[4]);
+    assert!(done(at, "find b.bin").results.contains("..latest"));
+    let nothing = done(at, "find nowhere");
+    assert_eq!((nothing.results.as_str(), nothing.notes.as_str()), ("", "nothing matches in 3 snapshots\n"));
+    assert_eq!(done(at, "find nowhere --json").records()[0]["hits"], json!(0));
+    assert_eq!(larder(at, "find [a").code, 2);
+    assert_eq!(larder(at, "find a --snapshot 123456").code, 1);
+}

@@ -1,0 +1,112 @@
+//! Looking through many snapshots at once.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Engine, READ_CACHE_BYTES, SnapshotInfo, SnapshotSpec, snapshots};
+use crate::{
+    browse::{self, Broken, FindOptions, Hit},
+    error::{EngineError, Result},
+    events::Event,
+    repository::{BlobReader, Repository},
+};
+
+/// Which snapshots are looked through.
+#[derive(Clone, Debug, Default)]
+pub struct SearchIn {
+    /// The repository, if given; else the set's, or the only one.
+    pub repository: Option<String>,
+    /// Those of this set only.
+    pub set: Option<String>,
+    /// These only: `latest`, or beginnings of ids.
+    pub snapshots: Vec<String>,
+}
+
+/// Snapshots of one set that were looked through, oldest first.
+#[derive(Clone, Debug)]
+pub struct Searched {
+    /// The set's name.
+    pub set: String,
+    /// The snapshots.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// The last of them is the set's newest.
+    pub to_newest: bool,
+}
+
+impl Engine {
+    /// Looks for items in all snapshots at once, set by set. An item is shown once for each state it has had. Returns what was looked
+    /// through; what does not read is warned of, and an error at the end.
+    pub fn find(
+        &self,
+        within: &SearchIn,
+        options: &FindOptions,
+        show: &mut dyn FnMut(&Searched, &Hit) -> Result<()>,
+    ) -> Result<Vec<Searched>> {
+        let repository =
+            self.open(self.repository_of(within.repository.as_deref(), within.set.as_deref())?)?;
+        let sets = self.searched(&repository, within)?;
+        let blobs = self.reader(repository)?;
+        let mut unread = None;
+        for set in &sets {
+            let records: Vec<_> = set.snapshots.iter().map(|info| &info.record).collect();
+            browse::find(&blobs, &records, options, &self.context.interrupt, &mut |found| match found {
+                Ok(hit) => show(set, &hit),
+                Err(broken) => {
+                    self.warn_of(&broken);
+                    unread.get_or_insert(broken);
+                    Ok(())
+                }
+            })?;
+        }
+        match unread {
+            Some(broken) => Err(broken.error.context(format_args!("part of `{}/`", broken.path))),
+            None => Ok(sets),
+        }
+    }
+
+    pub(super) fn warn_of(&self, broken: &Broken) {
+        self.context.events.event(Event::warning(&broken.path, broken.error.full_message()));
+    }
+
+    /// A reader with the index loaded; what of the index does not read is warned of.
+    pub(super) fn reader(&self, repository: Arc<Repository>) -> Result<Arc<BlobReader>> {
+        for broken in repository.load_index_around()? {
+            self.context.events.event(Event::warning("larder", broken.full_message()));
+        }
+        Ok(Arc::new(BlobReader::new(repository, READ_CACHE_BYTES)))
+    }
+
+    /// The snapshots meant, set by set, each set's in the order of its runs.
+    pub(super) fn searched(&self, repository: &Repository, within: &SearchIn) -> Result<Vec<Searched>> {
+        let all = snapshots(repository, within.set.as_deref(), &*self.context.events)?;
+        let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+        for info in &all {
+            let run = newest.entry(&info.record.set).or_default();
+            *run = info.record.run.max(*run);
+        }
+        let meant = if within.snapshots.is_empty() {
+            all.clone()
+        } else {
+            let find = |name: &String| {
+                let spec = SnapshotSpec { name: name.clone(), set: within.set.clone(), repository: None };
+                self.find_snapshot(repository, &spec)
+            };
+            within.snapshots.iter().map(find).collect::<Result<_>>()?
+        };
+        let mut sets: BTreeMap<String, Vec<SnapshotInfo>> = BTreeMap::new();
+        for info in meant {
+            sets.entry(info.record.set.clone()).or_default().push(info);
+        }
+        if sets.is_empty() {
+            return Err(
+                EngineError::failed("there are no snapshots yet").with_hint("make one with `larder run`")
+            );
+        }
+        let searched = |(set, mut snapshots): (String, Vec<SnapshotInfo>)| {
+            snapshots.sort_by_key(|info| (info.record.run, info.record.finished, info.id));
+            snapshots.dedup_by_key(|info| info.id);
+            let last = snapshots.last().map(|info| info.record.run);
+            Searched { to_newest: last == newest.get(set.as_str()).copied(), set, snapshots }
+        };
+        Ok(sets.into_iter().map(searched).collect())
+    }
+}
