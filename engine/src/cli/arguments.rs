@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{cat, check, discover, find, forget, init, ls, plugins, prune, restore, run, snapshots, validate};
+use super::{cat, check, diff, discover, find, forget, init, ls, plugins, prune, restore, run, snapshots, validate};
 
 /// Shown below every command's help.
 const EXIT_CODES: &str = "\
@@ -85,6 +85,9 @@ pub(super) enum Command {
     /// Find items in all snapshots.
     #[command(after_help = EXIT_CODES)]
     Find(find::Find),
+    /// Show what differs between two snapshots.
+    #[command(after_help = EXIT_CODES)]
+    Diff(diff::Diff),
     /// Write one item's content to standard output.
     #[command(after_help = EXIT_CODES)]
     Cat(cat::Cat),

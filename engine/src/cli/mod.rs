@@ -4,6 +4,7 @@ mod arguments;
 mod cat;
 mod check;
 mod context;
+mod diff;
 mod discover;
 mod find;
 mod forget;
@@ -69,6 +70,7 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Snapshots(command) => command.execute(&context()?),
         Command::Ls(command) => command.execute(&context()?),
         Command::Find(command) => command.execute(&context()?),
+        Command::Diff(command) => command.execute(&context()?),
         Command::Cat(command) => command.execute(&context()?),
         Command::Restore(command) => command.execute(&context()?),
         Command::Check(command) => command.execute(&context()?),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Engine, READ_CACHE_BYTES, SnapshotInfo, SnapshotSpec, snapshots};
 use crate::{
-    browse::{self, Broken, FindOptions, Hit},
+    browse::{self, Broken, DiffTotals, Difference, FindOptions, Hit, split_path},
     error::{EngineError, Result},
     events::Event,
     repository::{BlobReader, Repository},
@@ -61,6 +61,36 @@ impl Engine {
             Some(broken) => Err(broken.error.context(format_args!("part of `{}/`", broken.path))),
             None => Ok(sets),
         }
+    }
+
+    /// Compares two snapshots of one repository, or what is at a path of them and below it. Only what differs is read. What does not read
+    /// is warned of, and an error at the end.
+    pub fn diff(
+        &self,
+        old: &SnapshotSpec,
+        new: &SnapshotSpec,
+        path: &str,
+        show: &mut dyn FnMut(&Difference) -> Result<()>,
+    ) -> Result<DiffTotals> {
+        let path = split_path(path)?;
+        let repository = self.open(self.repository_of(old.repository.as_deref(), old.set.as_deref())?)?;
+        let (old, new) = (self.find_snapshot(&repository, old)?, self.find_snapshot(&repository, new)?);
+        let blobs = self.reader(repository)?;
+        let mut unread = None;
+        let totals =
+            browse::diff(&blobs, [&old.record, &new.record], &path, &self.context.interrupt, &mut |found| {
+                match found {
+                    Ok(difference) => show(difference),
+                    Err(broken) => {
+                        self.warn_of(broken);
+                        unread.get_or_insert_with(|| {
+                            EngineError::damaged(format!("part of `{}/` was not compared", broken.path))
+                        });
+                        Ok(())
+                    }
+                }
+            })?;
+        unread.map_or(Ok(totals), Err)
     }
 
     pub(super) fn warn_of(&self, broken: &Broken) {

@@ -100,3 +100,44 @@ fn find_prints_a_line_for_each_state_and_says_if_nothing_matches() {
     assert_eq!(larder(at, "find [a").code, 2);
     assert_eq!(larder(at, "find a --snapshot 123456").code, 1);
 }
+
+#[test]
+fn diff_tells_what_came_went_changed_and_moved() {
+    let folder = prepared();
+    let at = folder.path();
+    three_snapshots(at);
+    let ids: Vec<String> = done(at, "snapshots --json")
+        .records()
+        .iter()
+        .map(|record| record["id"].as_str().unwrap()[..12].to_owned())
+        .collect();
+    let data = at.join("data").display().to_string();
+    let ended = done(at, &format!("diff {} {}", ids[0], ids[1]));
+    let lines: Vec<&str> = ended.results.lines().collect();
+    assert!(lines.contains(&format!("-   {data}/old.txt").as_str()), "{lines:?}");
+    assert!(lines.contains(&format!("M   {data}/a.txt").as_str()), "{lines:?}");
+    assert!(lines.last().unwrap().starts_with("0 added, 1 removed, 1 changed, "), "{lines:?}");
+    assert_eq!(done(at, &format!("diff {0} {0}", ids[2])).results, "nothing differs\n");
+
+    fs::rename(at.join("data/sub/b.bin"), at.join("data/new/b.bin")).unwrap();
+    done(at, "run home");
+    let records = done(at, &format!("diff {} latest --json", ids[2])).records();
+    let moved = records.iter().find(|record| record["change"] == "moved").unwrap();
+    assert_eq!(moved["from"], format!("{data}/sub/b.bin"));
+    assert_eq!(
+        (moved["path"].as_str(), &moved["content"]),
+        (Some(&*format!("{data}/new/b.bin")), &json!(false))
+    );
+    let summary = Ended::of_type(&records, "summary")[0];
+    assert_eq!(
+        (&summary["moved"], &summary["added"], &summary["removed"]),
+        (&json!(1), &json!(0), &json!(0))
+    );
+
+    // A path narrows it down, and counts alone are fewer lines.
+    let ended = done(at, &format!("diff {}:{data}/new latest", ids[0]));
+    assert!(ended.results.contains("late.txt") && !ended.results.contains("a.txt"), "{}", ended.results);
+    assert_eq!(done(at, &format!("diff {} latest --stat", ids[0])).results.lines().count(), 1);
+    assert_eq!(larder(at, &format!("diff {}:/a latest:/b", ids[0])).code, 2);
+    assert_eq!(larder(at, &format!("diff {}:/a latest", ids[0])).code, 1);
+}
