@@ -89,10 +89,14 @@ pub enum Phase {
     Planning,
     /// Writing items back.
     Restoring,
+    /// Writing items into a file.
+    Exporting,
     /// Checking the repository's structure.
     Checking,
     /// Reading and verifying all data.
     Verifying,
+    /// Counting what there is.
+    Counting,
     /// Choosing which snapshots stay.
     Forgetting,
     /// Finding what is in use, and freeing what is not.
@@ -111,8 +115,10 @@ impl Phase {
             Self::Finishing => "Finishing",
             Self::Planning => "Planning",
             Self::Restoring => "Restoring",
+            Self::Exporting => "Exporting",
             Self::Checking => "Checking",
             Self::Verifying => "Verifying",
+            Self::Counting => "Counting",
             Self::Forgetting => "Looking through snapshots of",
             Self::Pruning => "Pruning",
         }
@@ -129,8 +135,10 @@ impl Phase {
             Self::Finishing => "finishing",
             Self::Planning => "planning",
             Self::Restoring => "restoring",
+            Self::Exporting => "exporting",
             Self::Checking => "checking",
             Self::Verifying => "verifying",
+            Self::Counting => "counting",
             Self::Forgetting => "forgetting",
             Self::Pruning => "pruning",
         }

@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod chunker;
 pub mod crypto;
 pub mod engine;
+pub mod export;
 pub mod hash;
 pub mod index;
 pub mod maintenance;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{cat, check, diff, discover, find, forget, init, ls, plugins, prune, restore, run, snapshots, validate};
+use super::{
+    cat, check, diff, discover, export, find, forget, init, ls, plugins, prune, restore, run, snapshots,
+    stats, validate,
+};
 
 /// Shown below every command's help.
 const EXIT_CODES: &str = "\
@@ -94,6 +97,12 @@ pub(super) enum Command {
     /// Write a snapshot, or a part of it, back to a folder.
     #[command(after_help = EXIT_CODES)]
     Restore(restore::Restore),
+    /// Write a snapshot, or a part of it, into a tar, zip or mailbox file.
+    #[command(after_help = EXIT_CODES)]
+    Export(export::Export),
+    /// Count what there is, and how much room it takes.
+    #[command(after_help = EXIT_CODES)]
+    Stats(stats::Stats),
     /// Check that a repository is whole.
     #[command(after_help = EXIT_CODES)]
     Check(check::Check),

@@ -6,6 +6,7 @@ mod check;
 mod context;
 mod diff;
 mod discover;
+mod export;
 mod find;
 mod forget;
 mod format;
@@ -18,6 +19,7 @@ mod prune;
 mod restore;
 mod run;
 mod snapshots;
+mod stats;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -73,6 +75,8 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Diff(command) => command.execute(&context()?),
         Command::Cat(command) => command.execute(&context()?),
         Command::Restore(command) => command.execute(&context()?),
+        Command::Export(command) => command.execute(&context()?),
+        Command::Stats(command) => command.execute(&context()?),
         Command::Check(command) => command.execute(&context()?),
         Command::Forget(command) => command.execute(&context()?),
         Command::Prune(command) => command.execute(&context()?),

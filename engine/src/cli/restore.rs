@@ -113,11 +113,13 @@ impl Restore {
     }
 }
 
-fn pairs(pairs: &[(String, String)], first: &str, second: &str) -> Vec<Value> {
+/// Pairs as records.
+pub(super) fn pairs(pairs: &[(String, String)], first: &str, second: &str) -> Vec<Value> {
     pairs.iter().map(|(left, right)| json!({ first: left, second: right })).collect()
 }
 
-fn list(lines: &mut Vec<String>, title: &str, verb: &str, pairs: &[(String, String)]) {
+/// The first of some pairs, as lines.
+pub(super) fn list(lines: &mut Vec<String>, title: &str, verb: &str, pairs: &[(String, String)]) {
     if pairs.is_empty() {
         return;
     }

@@ -3,6 +3,8 @@
 #[cfg(all(feature = "files", feature = "object-store"))]
 mod looking;
 #[cfg(all(feature = "files", feature = "object-store"))]
+mod taking;
+#[cfg(all(feature = "files", feature = "object-store"))]
 mod whole;
 
 use clap::CommandFactory as _;
@@ -33,6 +35,7 @@ fn every_command_of_the_manual_parses() {
         "ls 12ab:/a/b --recursive --long --json",
         "cat latest:/a",
         "find *.docx",
+        "stats --set a --json",
         "diff 12ab latest:/home/ann --set a --stat --json",
         "find /a/** b --set a --snapshot latest --kind file --newer 7d --older 2026-03-01 --larger 1MB --smaller 4GiB --newest-only -i --json",
         "restore latest:/a --to out --include *.eml --exclude b --overwrite never --dry-run",
@@ -78,6 +81,9 @@ fn every_help_lists_the_exit_codes() {
         "snapshots",
         "ls",
         "find",
+        "diff",
+        "export",
+        "stats",
         "cat",
         "restore",
         "check",

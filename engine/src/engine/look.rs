@@ -6,7 +6,9 @@ use super::{Engine, READ_CACHE_BYTES, SnapshotInfo, SnapshotSpec, snapshots};
 use crate::{
     browse::{self, Broken, DiffTotals, Difference, FindOptions, Hit, split_path},
     error::{EngineError, Result},
-    events::Event,
+    events::{Event, Phase},
+    export::{self, ExportFormat, ExportReport, ExportTo},
+    maintenance::{self, Stats},
     repository::{BlobReader, Repository},
 };
 
@@ -91,6 +93,38 @@ impl Engine {
                 }
             })?;
         unread.map_or(Ok(totals), Err)
+    }
+
+    /// Takes what is at a path of a snapshot, and below it, out into one file, or a folder of messages.
+    pub fn export(
+        &self,
+        spec: &SnapshotSpec,
+        path: &str,
+        format: ExportFormat,
+        to: ExportTo<'_>,
+    ) -> Result<ExportReport> {
+        let path = split_path(path)?;
+        let (view, info) = self.view(spec)?;
+        self.phase(Phase::Exporting, &info.id.to_string()[..8]);
+        export::export(&view, &path, format, to, &*self.context.events, &self.context.interrupt)
+    }
+
+    /// Counts what there is in a repository, or in one set of it, and how much room it takes.
+    pub fn stats(&self, repository: Option<&str>, set: Option<&str>) -> Result<Stats> {
+        let config = self.repository_of(repository, set)?;
+        let repository = self.open(config)?;
+        let within = SearchIn { set: set.map(str::to_owned), ..SearchIn::default() };
+        let sets = self.searched(&repository, &within)?;
+        let blobs = self.reader(repository)?;
+        self.phase(Phase::Counting, &config.name);
+        let sets: Vec<_> = sets
+            .iter()
+            .map(|set| {
+                let snapshots = set.snapshots.iter().map(|info| (info.id, &info.record)).collect();
+                (set.set.as_str(), snapshots)
+            })
+            .collect();
+        maintenance::stats(&blobs, &sets, &*self.context.events, &self.context.interrupt)
     }
 
     pub(super) fn warn_of(&self, broken: &Broken) {

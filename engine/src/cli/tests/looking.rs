@@ -141,3 +141,50 @@ fn diff_tells_what_came_went_changed_and_moved() {
     assert_eq!(larder(at, &format!("diff {}:/a latest:/b", ids[0])).code, 2);
     assert_eq!(larder(at, &format!("diff {}:/a latest", ids[0])).code, 1);
 }
+
+#[test]
+fn stats_count_what_is_there_and_what_each_snapshot_brought() {
+    let folder = prepared();
+    let at = folder.path();
+    three_snapshots(at);
+    // The same bytes under another name cost nothing.
+    fs::copy(at.join("data/sub/b.bin"), at.join("data/sub/c.bin")).unwrap();
+    done(at, "run home");
+    let records = done(at, "stats --json").records();
+    let snapshots = Ended::of_type(&records, "snapshot");
+    let numbers = |field: &str| -> Vec<u64> {
+        snapshots.iter().map(|snapshot| snapshot[field].as_u64().unwrap()).collect()
+    };
+    // Items are files and folders: data itself is the container.
+    assert_eq!(numbers("items"), [4, 3, 5, 6]);
+    assert_eq!(numbers("bytes"), [300_012, 300_011, 300_023, 600_023]);
+    assert_eq!(numbers("new_bytes"), [300_012, 11, 23, 0]);
+    assert!(numbers("new_stored_bytes").iter().all(|bytes| *bytes > 0), "each has tree nodes of its own");
+    let set = Ended::of_type(&records, "set")[0];
+    assert_eq!(
+        (&set["items"], &set["unique_bytes"], &set["exact"]),
+        (&json!(6), &json!(300_046), &json!(true))
+    );
+    assert_eq!(set["bytes_of_all"], json!(1_500_069));
+    let summary = Ended::of_type(&records, "summary")[0];
+    let on_disk: u64 =
+        fs::read_dir(at.join("repository")).unwrap().map(|entry| bytes_below(&entry.unwrap().path())).sum();
+    assert_eq!(summary["total_bytes"], json!(on_disk));
+    let needed = summary["needed_bytes"].as_u64().unwrap();
+    assert!(needed > 0 && needed <= on_disk);
+    let set_total = set["stored_bytes"].as_u64().unwrap() + set["tree_bytes"].as_u64().unwrap();
+    assert_eq!(needed, set_total);
+    assert_eq!(numbers("new_stored_bytes").iter().sum::<u64>(), set_total);
+
+    let shown = done(at, "stats --set home").results;
+    assert!(shown.starts_with("set `home`, 4 snapshots\nSNAPSHOT "), "{shown}");
+    assert!(shown.contains("each content once         300.0 kB   5.00 : 1"), "{shown}");
+}
+
+fn bytes_below(path: &Path) -> u64 {
+    if path.is_dir() {
+        fs::read_dir(path).unwrap().map(|entry| bytes_below(&entry.unwrap().path())).sum()
+    } else {
+        fs::metadata(path).unwrap().len()
+    }
+}

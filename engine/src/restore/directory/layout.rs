@@ -17,6 +17,15 @@ use super::name::escape;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TargetPath(Vec<u8>);
 
+/// Where an item, or a stream of it, lies below the target: relative, and leading nowhere else.
+pub(crate) fn member_path(names: &[Name], stream: Option<(&Item, &str)>) -> Vec<u8> {
+    let (path, _) = match stream {
+        Some((item, stream)) => TargetPath::of_stream(names, item, stream),
+        None => TargetPath::new(names),
+    };
+    path.0
+}
+
 impl TargetPath {
     /// A path from names as the snapshot has them; with the last name, if it cannot stand as it is.
     pub(super) fn new(names: &[Name]) -> (Self, Option<Name>) {

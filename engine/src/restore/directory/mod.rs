@@ -39,6 +39,7 @@ pub use self::{
     writer::FileWriter,
 };
 pub use super::Overwrite;
+pub(crate) use layout::member_path;
 
 /// How a target is written.
 #[derive(Clone, Debug, Default)]
