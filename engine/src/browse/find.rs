@@ -96,7 +96,7 @@ pub fn find(
                     interrupt,
                     show: &mut *show,
                 }
-                .container(states)?;
+                .container(&states)?;
             }
             Err(error) => show(Err(Broken { path: String::new(), error }))?,
         }
@@ -117,16 +117,16 @@ struct Search<'run> {
 }
 
 impl Search<'_> {
-    fn container(&mut self, states: Vec<Option<State>>) -> Result<()> {
+    fn container(&mut self, states: &[Option<State>]) -> Result<()> {
         let Some(newest) = states.iter().flatten().next_back().cloned() else { return Ok(()) };
-        let mut places = Places::new(self.nodes, states.clone(), HashSet::new(), usize::MAX)
+        let mut places = Places::new(self.nodes, states.to_vec(), HashSet::new(), usize::MAX)
             .with_names_taken(self.below.names(&newest.container.path));
-        self.of_containers(&states)?;
+        self.of_containers(states)?;
         let roots = places.roots().to_vec();
         let mut walk = tree::together(self.nodes, &roots, &[catalog::CHILD], Alike::Shown);
         while let Some(row) = walk.next_row()? {
             self.interrupt.check()?;
-            if let Err(error) = self.row(&mut places, &states, &row) {
+            if let Err(error) = self.row(&mut places, states, &row) {
                 if error.kind() != crate::error::EngineErrorKind::Damaged {
                     return Err(error);
                 }

@@ -1,22 +1,14 @@
 //! Looking through snapshots whose items have ids of their own: messages in folders that move and are renamed.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
-use larder_sdk::{
-    Capabilities, Container, ContainerId, ItemId, Kind, Name, ObjectInfo, ObjectKey, Secret, Tag, Time, Word,
-};
+use larder_sdk::{Container, ContainerId, ItemId, Kind, Name, Secret, Tag, Time, Word};
 
 use super::*;
 use crate::{
     catalog::{self, Content, ItemRecord, StreamRecord},
     crypto::KdfCost,
+    error::EngineError,
     hash::Digest,
     index::BlobKind,
     process::Interrupt,
@@ -25,41 +17,6 @@ use crate::{
     store::{Store, memory::MemoryStore},
     tree::{self, Root},
 };
-
-/// Counts bytes of packs that are read.
-#[derive(Default)]
-struct Counting {
-    inner: MemoryStore,
-    read: AtomicU64,
-}
-
-impl Store for Counting {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-    fn put(&self, key: &ObjectKey, data: Bytes) -> larder_sdk::Result<()> {
-        self.inner.put(key, data)
-    }
-    fn put_if_absent(&self, key: &ObjectKey, data: Bytes) -> larder_sdk::Result<()> {
-        self.inner.put_if_absent(key, data)
-    }
-    fn get(&self, key: &ObjectKey) -> larder_sdk::Result<Bytes> {
-        self.inner.get(key)
-    }
-    fn get_range(&self, key: &ObjectKey, range: std::ops::Range<u64>) -> larder_sdk::Result<Bytes> {
-        self.read.fetch_add(range.end - range.start, Ordering::Relaxed);
-        self.inner.get_range(key, range)
-    }
-    fn head(&self, key: &ObjectKey) -> larder_sdk::Result<ObjectInfo> {
-        self.inner.head(key)
-    }
-    fn list_all(&self, folder: &str) -> larder_sdk::Result<Vec<(ObjectKey, ObjectInfo)>> {
-        self.inner.list_all(folder)
-    }
-    fn delete(&self, key: &ObjectKey) -> larder_sdk::Result<()> {
-        self.inner.delete(key)
-    }
-}
 
 /// An item: parent, id, name, content; without content it is a folder.
 type Line = (&'static str, String, String, Option<String>);
@@ -74,7 +31,6 @@ fn mail(parent: &'static str, id: &str, name: &str, content: &str) -> Line {
 
 /// A repository whose snapshots hold one mailbox.
 struct World {
-    store: Arc<Counting>,
     repository: Arc<Repository>,
     mailbox: Option<Root>,
     lines: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -82,13 +38,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let store = Arc::new(Counting::default());
-        let shared: Arc<dyn Store> = store.clone();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let cost = KdfCost { memory_kib: 64, passes: 1, lanes: 1 };
         let password = Secret::new("open");
-        create(&shared, &password, Time::from_seconds(1), CreateOptions { cost }).unwrap();
-        let repository = Arc::new(Repository::open(shared, &password).unwrap());
-        Self { store, repository, mailbox: None, lines: BTreeMap::new() }
+        create(&store, &password, Time::from_seconds(1), CreateOptions { cost }).unwrap();
+        let repository = Arc::new(Repository::open(store, &password).unwrap());
+        Self { repository, mailbox: None, lines: BTreeMap::new() }
     }
 
     fn reader(&self) -> Arc<BlobReader> {
@@ -161,7 +116,7 @@ impl World {
             let place = |path: String| path.trim_start_matches("/exchange/ann@contoso.com").to_owned();
             let from = found.from_text().map(|from| place(from) + " -> ").unwrap_or_default();
             let content = if found.content { " content" } else { "" };
-            let meta: String = found.metadata.iter().map(|word| format!(" {word}")).collect();
+            let meta = found.metadata.iter().fold(String::new(), |meta, word| meta + " " + word);
             lines.push(format!("{:?} {from}{}{content}{meta}", found.change, place(found.path_text())));
             Ok(())
         })
@@ -185,8 +140,6 @@ impl World {
         hits
     }
 }
-
-use crate::error::EngineError;
 
 fn record(name: &str, content: Option<&str>) -> ItemRecord {
     let stream = |content: &str| StreamRecord {
@@ -276,13 +229,15 @@ fn the_cost_of_a_difference_goes_with_the_change() {
     lines[777].3 = Some("other".to_owned());
     lines.remove(20_000);
     let new = world.snapshot(&lines);
-    let stored: usize = world.store.inner.objects().values().map(Bytes::len).sum();
-    world.store.read.store(0, Ordering::Relaxed);
+    tree::nodes_entered();
     let (found, _) = world.diff([&old, &new], "");
     assert_eq!(found.len(), 2, "{found:?}");
-    // Frames are read whole, a few of them for each changed path in each of the two trees.
-    let read = world.store.read.load(Ordering::Relaxed) as usize;
-    assert!(read * 3 < stored, "{read} of {stored} bytes were read");
+    let entered = tree::nodes_entered();
+    // A path of at most four nodes for each change, in both families of keys and both trees, and a few beside them.
+    assert!(entered <= 60, "{entered} nodes were read");
+    world.find(&[&old], "nothing");
+    let all = tree::nodes_entered();
+    assert!(all > 400, "the mailbox has {all}");
 }
 
 #[test]

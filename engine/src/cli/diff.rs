@@ -97,7 +97,9 @@ fn line(difference: &Difference, verbosity: Verbosity) -> String {
     let mut line = format!("{:<2}  {place}", letters(difference));
     let told = matches!(difference.change, Change::Changed) && !difference.content;
     if (told || verbosity == Verbosity::Verbose) && !difference.metadata.is_empty() {
-        line.push_str(&format!("  ({})", difference.metadata.join(", ")));
+        line.push_str("  (");
+        line.push_str(&difference.metadata.join(", "));
+        line.push(')');
     }
     line
 }

@@ -70,6 +70,12 @@ impl Export {
             return Err(EngineError::usage("`--to -` and `--json` both want standard output")
                 .with_hint("name a file, or leave out --json"));
         }
+        if streamed && matches!(self.format, Format::Eml) {
+            return Err(EngineError::usage(
+                "`eml` makes a folder of messages, which standard output cannot hold",
+            )
+            .with_hint("name a folder, or take `mbox` or `tar`"));
+        }
         let running = context.engine(Told::Progress)?;
         let report = if streamed {
             self.stream(context, &running.engine)

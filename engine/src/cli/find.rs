@@ -31,7 +31,7 @@ pub(super) struct Find {
     /// Take upper and lower case for the same.
     #[arg(short, long)]
     ignore_case: bool,
-    /// Only items of this kind: file, folder, message, event, contact, list_item … May be given several times.
+    /// Only items of this kind: file, folder, message, event, contact … May be given several times.
     #[arg(long, value_name = "KIND")]
     kind: Vec<String>,
     /// Only items changed then or later: a date, a date with a time, or how long ago (12h, 7d, 3mo).

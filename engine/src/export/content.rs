@@ -10,7 +10,8 @@ use bytes::{Buf as _, Bytes};
 use crate::{
     browse::ContentReader,
     catalog::StreamRecord,
-    error::{EngineError, Result},
+    error::{EngineError, EngineErrorKind, Result},
+    process::Interrupt,
     repository::BlobReader,
 };
 
@@ -19,14 +20,19 @@ pub(super) struct Outgoing {
     reader: ContentReader,
     first: Option<Bytes>,
     ended: bool,
+    interrupt: Interrupt,
 }
 
 impl Outgoing {
     /// Opens a stream and reads its first chunk; of a stream of one chunk, that is all of it.
-    pub(super) fn open(blobs: &Arc<BlobReader>, stream: &StreamRecord) -> Result<Self> {
+    pub(super) fn open(
+        blobs: &Arc<BlobReader>,
+        stream: &StreamRecord,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
         let mut reader = ContentReader::open(Arc::clone(blobs), stream)?;
         let first = reader.next_chunk()?;
-        Ok(Self { reader, ended: first.is_none(), first })
+        Ok(Self { reader, ended: first.is_none(), first, interrupt: interrupt.clone() })
     }
 
     /// The bytes that come next, if they were read already.
@@ -36,6 +42,7 @@ impl Outgoing {
 
     /// The next chunk; `None` at the end, once all was found to be right.
     pub(super) fn next_chunk(&mut self) -> Result<Option<Bytes>> {
+        self.interrupt.check()?;
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
@@ -48,13 +55,13 @@ impl Outgoing {
     }
 }
 
-/// A stream of a length that is promised: where it cannot be read any further, zeros stand for what is missing, so that what comes after
+/// A stream of a length that is promised: where what is stored is damaged, zeros stand for what is missing, so that what comes after
 /// it in an archive is in its place.
 pub(super) struct Promised<'run> {
     outgoing: &'run mut Outgoing,
     now: Bytes,
     left: u64,
-    /// Why it ended early.
+    /// Why it ended early. If it is anything but damage, reading fails.
     pub(super) failed: Option<EngineError>,
 }
 
@@ -82,7 +89,13 @@ impl Read for Promised<'_> {
             match self.outgoing.next_chunk() {
                 Ok(Some(chunk)) => self.now = chunk,
                 Ok(None) => {}
-                Err(error) => self.failed = Some(error),
+                Err(error) => {
+                    let damaged = error.kind() == EngineErrorKind::Damaged;
+                    self.failed = Some(error);
+                    if !damaged {
+                        return Err(io::Error::other("the stream cannot be read now"));
+                    }
+                }
             }
         }
         let room = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));

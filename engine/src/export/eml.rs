@@ -9,7 +9,7 @@ use super::{
     run::{Archive, Member, Written},
 };
 use crate::{
-    error::{EngineError, EngineErrorKind, Result},
+    error::{EngineError, Result},
     restore::{
         Overwrite,
         directory::{ContainerTarget, DirectoryOptions, DirectoryTarget, FileTarget},
@@ -69,8 +69,7 @@ impl Archive for EmlFolder {
                     }
                 }
                 Ok(None) => break,
-                Err(error) if error.kind() == EngineErrorKind::Damaged => return Ok(Written::Broken(error)),
-                Err(error) => return Err(error),
+                Err(error) => return Written::broken(error),
             }
         }
         writer.finish().map_or_else(broken, |_| Ok(Written::Whole))

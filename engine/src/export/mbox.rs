@@ -48,7 +48,7 @@ impl Archive for MboxFile<'_> {
             }
         };
         quoting.end().map_err(unwritten)?;
-        Ok(broken.map_or(Written::Whole, Written::Broken))
+        broken.map_or(Ok(Written::Whole), Written::broken)
     }
 
     fn special(&mut self, _: &Member<'_>) -> Result<Written> {

@@ -9,7 +9,7 @@ use super::{
     mbox::MboxFile, tar::TarFile, zip::ZipFile,
 };
 use crate::{
-    browse::{Entry, SnapshotView},
+    browse::{Entry, SnapshotView, Visit},
     catalog::ItemRecord,
     error::{EngineError, EngineErrorKind, Result},
     events::{Counts, Event, Events, ItemOutcome},
@@ -17,6 +17,8 @@ use crate::{
     restore::directory::member_path,
 };
 
+/// Deepest path followed, so that damaged trees end.
+const DEPTH_MAX: usize = 4096;
 /// Most failures listed one by one.
 const FAILURES_MAX: usize = 10_000;
 /// Most files of several names that are remembered; of more, each name becomes a file of its own.
@@ -56,6 +58,13 @@ pub(super) enum Written {
     Broken(EngineError),
     /// The format has no place for it.
     LeftOut,
+}
+
+impl Written {
+    /// What a stream that broke off makes of its member: damage is the member's, anything else ends the whole.
+    pub(super) fn broken(error: EngineError) -> Result<Self> {
+        if error.kind() == EngineErrorKind::Damaged { Ok(Self::Broken(error)) } else { Err(error) }
+    }
 }
 
 /// A format. An error means that it cannot be written any further.
@@ -125,21 +134,34 @@ struct Run<'run> {
 }
 
 impl Run<'_> {
+    /// A folder comes right before what is in it, and all of that before what is beside it: programs that unpack set a folder's time
+    /// when they leave it.
     fn all(&mut self, start: &Entry) -> Result<()> {
         if !start.is_folder() {
             return self.entry(start);
         }
         let view = self.view;
-        view.walk(start, &mut |found| {
-            self.interrupt.check()?;
-            match found {
-                Ok(entry) => self.entry(&entry),
-                Err(broken) => {
-                    self.failed(broken.path, &broken.error);
-                    Ok(())
-                }
+        let mut waiting = vec![start.clone()];
+        while let Some(folder) = waiting.pop() {
+            if folder.path.len() > DEPTH_MAX {
+                return Err(EngineError::damaged("folders contain each other"));
             }
-        })
+            if folder.path.len() > start.path.len() {
+                self.entry(&folder)?;
+            }
+            let first = waiting.len();
+            view.children(&folder, &mut |found| {
+                self.interrupt.check()?;
+                match found {
+                    Ok(entry) if entry.is_folder() => waiting.push(entry),
+                    Ok(entry) => self.entry(&entry)?,
+                    Err(broken) => self.failed(broken.path, &broken.error),
+                }
+                Ok(Visit::Continue(()))
+            })?;
+            waiting[first..].reverse();
+        }
+        Ok(())
     }
 
     fn entry(&mut self, entry: &Entry) -> Result<()> {
@@ -166,7 +188,7 @@ impl Run<'_> {
                 Written::LeftOut => self.archive.special(&member)?,
                 linked => linked,
             };
-            if self.count(shown, Ok(written)) {
+            if self.count(shown, written) {
                 self.remember(entry, &item, &path);
             }
             return Ok(());
@@ -196,19 +218,17 @@ impl Run<'_> {
             let member = Member { path: &path, names, item: Some(item), main, bytes: stream.bytes };
             let linked = if main { self.linked(entry, &member)? } else { Written::LeftOut };
             let written = match linked {
-                Written::LeftOut => match Outgoing::open(self.view.blobs(), stream) {
+                Written::LeftOut => match Outgoing::open(self.view.blobs(), stream, self.interrupt) {
                     Ok(mut content) => {
-                        let written = self.archive.file(&member, &mut content)?;
                         self.report.bytes += stream.bytes;
-                        Ok(written)
+                        self.archive.file(&member, &mut content)?
                     }
-                    Err(error) if error.kind() == EngineErrorKind::Damaged => Err(error),
-                    Err(error) => return Err(error),
+                    Err(error) => Written::broken(error)?,
                 },
-                linked => Ok(linked),
+                linked => linked,
             };
             match written {
-                Ok(Written::Whole) => {
+                Written::Whole => {
                     self.report.files += 1;
                     if main {
                         self.remember(entry, item, &path);
@@ -221,7 +241,7 @@ impl Run<'_> {
             }
         }
         if whole {
-            self.count(String::new, Ok(Written::Whole));
+            self.count(String::new, Written::Whole);
         }
         Ok(())
     }
@@ -241,12 +261,12 @@ impl Run<'_> {
     }
 
     /// Counts an item; true if it is whole.
-    fn count(&mut self, shown: impl FnOnce() -> String, written: Result<Written>) -> bool {
-        let whole = matches!(written, Ok(Written::Whole));
+    fn count(&mut self, shown: impl FnOnce() -> String, written: Written) -> bool {
+        let whole = matches!(written, Written::Whole);
         match written {
-            Ok(Written::Whole) => self.report.items += 1,
-            Ok(Written::LeftOut) => self.report.left_out += 1,
-            Ok(Written::Broken(error)) | Err(error) => self.failed(shown(), &error),
+            Written::Whole => self.report.items += 1,
+            Written::LeftOut => self.report.left_out += 1,
+            Written::Broken(error) => self.failed(shown(), &error),
         }
         self.events.event(Event::Progress(Counts {
             items: self.report.items,

@@ -115,8 +115,12 @@ impl Archive for TarFile<'_> {
     fn file(&mut self, member: &Member<'_>, content: &mut Outgoing) -> Result<Written> {
         let header = self.begin(member, EntryType::Regular, member.path, b"")?;
         let mut promised = Promised::new(content, member.bytes);
-        self.append(header, &mut promised)?;
-        Ok(promised.end().map_or(Written::Whole, Written::Broken))
+        let appended = self.append(header, &mut promised);
+        match (appended, promised.failed.take()) {
+            (Ok(()), None) => promised.end().map_or(Ok(Written::Whole), Written::broken),
+            (Err(unwritten), None) => Err(unwritten),
+            (appended, Some(error)) => Written::broken(error).and_then(|written| appended.map(|()| written)),
+        }
     }
 
     fn special(&mut self, member: &Member<'_>) -> Result<Written> {

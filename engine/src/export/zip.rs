@@ -97,7 +97,7 @@ impl Archive for ZipFile<'_> {
             match content.next_chunk() {
                 Ok(Some(chunk)) => writer.write_all(&chunk).map_err(unwritten)?,
                 Ok(None) => return Ok(Written::Whole),
-                Err(error) => return Ok(Written::Broken(error)),
+                Err(error) => return Written::broken(error),
             }
         }
     }

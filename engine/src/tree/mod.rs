@@ -9,6 +9,8 @@ mod together;
 pub use edit::edit;
 pub use node::{Child, KEY_BYTES_MAX, Node, VALUE_BYTES_MAX};
 pub use read::{Scan, get, scan, scan_around};
+#[cfg(test)]
+pub(crate) use together::nodes_entered;
 pub use together::{Alike, Row, SeeNode, Together, Trees, together};
 
 use std::sync::Arc;

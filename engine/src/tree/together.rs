@@ -68,6 +68,17 @@ pub fn together<'walk>(
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    static ENTERED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// How many nodes this thread has loaded side by side since it was asked last.
+#[cfg(test)]
+pub(crate) fn nodes_entered() -> usize {
+    ENTERED.with(|entered| entered.replace(0))
+}
+
 /// One place in one tree, and the trees that are at the same place.
 struct Cursor {
     /// The root, until it is entered.
@@ -280,6 +291,8 @@ impl<'walk> Together<'walk> {
             cursor.pass(woken);
             return Ok(());
         }
+        #[cfg(test)]
+        ENTERED.with(|entered| entered.set(entered.get() + 1));
         let loaded = self.nodes.load(&id).and_then(|node| {
             if node.level() == level {
                 Ok(node)
