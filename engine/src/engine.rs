@@ -55,7 +55,7 @@ pub struct Engine {
 }
 
 /// How a set is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BackupOptions {
     /// Look only: nothing is read but listings, nothing is written.
     pub dry_run: bool,
@@ -63,11 +63,18 @@ pub struct BackupOptions {
     pub accept_loss: bool,
     /// Time between checkpoints.
     pub checkpoint_every: Duration,
+    /// Words for the snapshot, by which it is found and kept. At most 64, of at most 128 bytes each.
+    pub tags: Vec<String>,
 }
 
 impl Default for BackupOptions {
     fn default() -> Self {
-        Self { dry_run: false, accept_loss: false, checkpoint_every: Duration::from_secs(60) }
+        Self {
+            dry_run: false,
+            accept_loss: false,
+            checkpoint_every: Duration::from_secs(60),
+            tags: Vec::new(),
+        }
     }
 }
 
@@ -156,7 +163,7 @@ impl Engine {
     }
 
     /// Backs a set up.
-    pub fn run(&self, set: &str, options: BackupOptions) -> Result<RunSummary> {
+    pub fn run(&self, set: &str, options: &BackupOptions) -> Result<RunSummary> {
         let set = self.config.set(set)?;
         let in_set = |error: EngineError| error.context(format_args!("set `{}`", set.name));
         let source = self.source(set).map_err(in_set)?;
@@ -174,6 +181,7 @@ impl Engine {
             containers_at_once: CONTAINERS_AT_ONCE,
             checkpoint_every: options.checkpoint_every,
             host: self.context.host.clone(),
+            tags: options.tags.clone(),
             events: Arc::clone(&self.context.events),
             clock: Arc::clone(&self.context.clock),
             interrupt: self.context.interrupt.clone(),

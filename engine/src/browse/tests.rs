@@ -100,6 +100,7 @@ impl World {
             finished: Time::from_seconds(1),
             host: String::new(),
             program: String::new(),
+            tags: Vec::new(),
             root,
             outcome: SnapshotOutcome::Complete,
             totals: Totals::default(),

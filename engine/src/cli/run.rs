@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{context::Context, format, progress::Told};
 use crate::{
     engine::BackupOptions,
-    error::{EngineErrorKind, ExitCode, Result},
+    error::{EngineError, EngineErrorKind, ExitCode, Result},
     pipeline::RunSummary,
     snapshot::{ContainerOutcome, SnapshotOutcome},
 };
@@ -33,6 +33,27 @@ pub(super) struct Run {
     /// Seconds between checkpoints, from which a run that was cut off is taken up. 0.1 to 86400.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     checkpoint_every: Duration,
+    /// A word for the snapshot, by which it is found and kept: `--tag before-upgrade`. May be given several times.
+    #[arg(long, value_name = "TAG", value_parser = tag)]
+    tag: Vec<String>,
+}
+
+/// Most words of one snapshot.
+const TAGS_MAX: usize = 64;
+/// Longest of them, in bytes.
+const TAG_BYTES_MAX: usize = 128;
+
+/// A word that a snapshot can be given.
+pub(super) fn tag(text: &str) -> std::result::Result<String, String> {
+    let fits = !text.is_empty() && text.len() <= TAG_BYTES_MAX;
+    let plain = !text
+        .chars()
+        .any(|character| character.is_control() || character.is_whitespace() || character == ',');
+    if fits && plain {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a tag has 1 to {TAG_BYTES_MAX} bytes, and no blanks and commas"))
+    }
 }
 
 /// A number of seconds within reason.
@@ -48,17 +69,21 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
 impl Run {
     /// A set that fails does not stop the others.
     pub(super) fn execute(&self, context: &Context) -> Result<ExitCode> {
+        if self.tag.len() > TAGS_MAX {
+            return Err(EngineError::usage(format!("a snapshot has at most {TAGS_MAX} tags")));
+        }
         let sets = context.sets(&self.sets)?;
         let running = context.engine(Told::Progress)?;
         let options = BackupOptions {
             dry_run: self.dry_run,
             accept_loss: self.accept_loss,
             checkpoint_every: self.checkpoint_every,
+            tags: self.tag.clone(),
         };
         let mut code = ExitCode::Done;
         for set in sets {
             let began = context.clock.elapsed();
-            let done = running.engine.run(&set, options);
+            let done = running.engine.run(&set, &options);
             running.finish();
             match done {
                 Ok(summary) => {

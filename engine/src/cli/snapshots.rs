@@ -12,6 +12,9 @@ use crate::{
 /// List the snapshots of a repository, oldest first.
 #[derive(Args, Debug)]
 pub(super) struct Snapshots {
+    /// Only those with this tag; given several times, with any of them.
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
     #[command(flatten)]
     selection: Selection,
 }
@@ -21,9 +24,12 @@ impl Snapshots {
     pub(super) fn execute(&self, context: &Context) -> Result<ExitCode> {
         let repository = context.repository(&self.selection)?;
         let running = context.engine(Told::Troubles)?;
-        let found = running.engine.snapshots(Some(&repository), self.selection.set.as_deref())?;
+        let mut found = running.engine.snapshots(Some(&repository), self.selection.set.as_deref())?;
         running.finish();
-        let head = ["SNAPSHOT", "TAKEN", "SET", "RUN", "ITEMS", "OWED", "READ", "STORED", "OUTCOME"];
+        if !self.tag.is_empty() {
+            found.retain(|info| info.record.tags.iter().any(|tag| self.tag.contains(tag)));
+        }
+        let head = ["SNAPSHOT", "TAKEN", "SET", "RUN", "ITEMS", "OWED", "READ", "STORED", "OUTCOME", "TAGS"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(found.iter().map(row));
         let mut lines = format::table(&rows, &[3, 4, 5, 6, 7]).into_iter();
@@ -33,6 +39,7 @@ impl Snapshots {
                 context.output.result(|| Value::Null, || head)?;
             }
             Some(_) => {}
+            None if !self.tag.is_empty() => context.output.note("no snapshot has this tag"),
             None => context.output.note("there are no snapshots yet: `larder run` makes one"),
         }
         for (info, line) in found.iter().zip(lines) {
@@ -54,6 +61,7 @@ fn row(info: &SnapshotInfo) -> Vec<String> {
         format::bytes(totals.read_bytes),
         format::bytes(totals.stored_bytes),
         outcome(snapshot.outcome).to_owned(),
+        format::name(&snapshot.tags.join(", ")),
     ]
 }
 
@@ -69,6 +77,7 @@ fn record(info: &SnapshotInfo) -> Value {
         "finished": format::utc_time(snapshot.finished),
         "host": snapshot.host,
         "program": snapshot.program,
+        "tags": snapshot.tags,
         "outcome": outcome(snapshot.outcome),
         "containers": totals.containers,
         "items": totals.items,

@@ -150,6 +150,7 @@ impl Run<'_> {
             finished: self.setup.clock.now(),
             host: self.setup.host.clone(),
             program: format!("larder {}", env!("CARGO_PKG_VERSION")),
+            tags: self.setup.tags.clone(),
             root,
             outcome,
             totals,

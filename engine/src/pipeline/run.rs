@@ -62,6 +62,8 @@ pub struct RunSetup {
     pub checkpoint_every: Duration,
     /// This machine's name.
     pub host: String,
+    /// Words for the snapshot.
+    pub tags: Vec<String>,
     /// Takes what happens.
     pub events: Arc<dyn Events>,
     /// Tells the time.

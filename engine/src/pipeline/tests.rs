@@ -81,6 +81,7 @@ impl World {
             containers_at_once: 2,
             checkpoint_every: Duration::from_millis(50),
             host: "test".to_owned(),
+            tags: vec!["nightly".to_owned()],
             events: Arc::new(NoEvents) as Arc<dyn Events>,
             clock: Arc::new(SystemClock::new()),
             interrupt: Interrupt::new(),

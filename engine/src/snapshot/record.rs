@@ -22,6 +22,8 @@ pub struct SnapshotRecord {
     pub host: String,
     /// The program that took it.
     pub program: String,
+    /// Words that the run was given, by which snapshots are found and kept.
+    pub tags: Vec<String>,
     /// The tree of containers; `None` if there are none.
     pub root: Option<Root>,
     /// How it went.

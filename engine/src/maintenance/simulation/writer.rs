@@ -321,6 +321,7 @@ impl<'run> Run<'run> {
             finished: now,
             host: "simulated".to_owned(),
             program: "larder".to_owned(),
+            tags: Vec::new(),
             root: self.root,
             outcome: SnapshotOutcome::Complete,
             totals: Totals::default(),
