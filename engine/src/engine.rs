@@ -23,6 +23,7 @@ use crate::{
     process::Interrupt,
     repository::{self, BlobReader, CreateOptions, LocalState, Repository},
     restore::{self, RestoreOptions, RestoreReport},
+    retention::Keep,
     snapshot::SnapshotRecord,
     store::Store,
 };
@@ -284,10 +285,10 @@ impl Engine {
         )
     }
 
-    /// Drops what a set's `keep` rules do not keep, or only says what would go.
-    pub fn forget(&self, set: &str, dry_run: bool) -> Result<Vec<Judged>> {
+    /// Drops what these rules, or else a set's `keep` rules, do not keep, or only says what would go.
+    pub fn forget(&self, set: &str, keep: Option<&Keep>, dry_run: bool) -> Result<Vec<Judged>> {
         let set = self.config.set(set)?;
-        let Some(keep) = set.keep else {
+        let Some(keep) = keep.or(set.keep.as_ref()).cloned() else {
             return Err(EngineError::config(format!(
                 "set `{}` has no `keep`, so nothing says what may go",
                 set.name

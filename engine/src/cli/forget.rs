@@ -7,6 +7,7 @@ use super::{context::Context, format, output::Form, progress::Told};
 use crate::{
     error::{EngineError, ExitCode, Result},
     maintenance::Judged,
+    retention::{Age, Keep},
 };
 
 /// Drop snapshots that a set's `keep` rules do not keep, and say of each why it stays. A set's newest always stays. What is dropped can
@@ -16,14 +17,69 @@ pub(super) struct Forget {
     /// The sets to look through; all that have `keep` rules if none is named.
     #[arg(value_name = "SET")]
     sets: Vec<String>,
+    #[command(flatten)]
+    rules: Rules,
     /// Only show what would go and what would stay.
     #[arg(long)]
     dry_run: bool,
 }
 
+/// Rules in place of the config's.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_field_names, reason = "the options' names")]
+#[command(next_help_heading = "Rules, in place of the sets' own; name the sets they are for")]
+struct Rules {
+    /// Keep the last N.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_last: u32,
+    /// Keep the newest of each of the last N hours that have one.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_hourly: u32,
+    /// Of each of the last N days.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_daily: u32,
+    /// Of each of the last N weeks.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_weekly: u32,
+    /// Of each of the last N months.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_monthly: u32,
+    /// Of each of the last N years.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_yearly: u32,
+    /// Keep all that are at most so much older than the set's newest: 30d, 1y6mo.
+    #[arg(long, value_name = "AGE")]
+    keep_within: Option<Age>,
+    /// Keep all with this tag. May be given several times.
+    #[arg(long, value_name = "TAG")]
+    keep_tag: Vec<String>,
+}
+
+impl Rules {
+    /// The rules; `None` if none is given.
+    fn keep(&self) -> Option<Keep> {
+        let keep = Keep {
+            last: self.keep_last,
+            hourly: self.keep_hourly,
+            daily: self.keep_daily,
+            weekly: self.keep_weekly,
+            monthly: self.keep_monthly,
+            yearly: self.keep_yearly,
+            within: self.keep_within,
+            tags: self.keep_tag.clone(),
+        };
+        (!keep.is_empty()).then_some(keep)
+    }
+}
+
 impl Forget {
     /// Goes through the sets one after the other.
     pub(super) fn execute(&self, context: &Context) -> Result<ExitCode> {
+        let keep = self.rules.keep();
+        if keep.is_some() && self.sets.is_empty() {
+            return Err(EngineError::usage("rules on the command line need the sets that they are for")
+                .with_hint("for example `larder forget SET --keep-last 7 --dry-run`"));
+        }
         let mut sets = context.sets(&self.sets)?;
         if self.sets.is_empty() {
             sets.retain(|name| context.config.set(name).is_ok_and(|set| set.keep.is_some()));
@@ -34,7 +90,7 @@ impl Forget {
         }
         let running = context.engine(Told::Troubles)?;
         for set in sets {
-            let judged = running.engine.forget(&set, self.dry_run)?;
+            let judged = running.engine.forget(&set, keep.as_ref(), self.dry_run)?;
             running.finish();
             self.show(context, &set, &judged)?;
         }

@@ -18,7 +18,7 @@ use super::{
     schema::{Checker, Path},
     suggest::did_you_mean,
 };
-use crate::retention::Keep;
+use crate::retention::{Age, Keep};
 
 /// Longest name of a set, a repository or a plugin, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -52,7 +52,9 @@ fn set_schema() -> Schema {
         .optional("daily", count(), "one a day")
         .optional("weekly", count(), "one a week")
         .optional("monthly", count(), "one a month")
-        .optional("yearly", count(), "one a year");
+        .optional("yearly", count(), "one a year")
+        .optional("within", Takes::Text, "all at most so much older than the newest: 30d, 1y6mo")
+        .optional("tags", Takes::texts(), "all with one of these tags");
     Schema::new()
         .required("repository", Takes::Text, "the name of a [repository.NAME]")
         .required("source", Takes::Text, "the source plugin: files, office365")
@@ -202,7 +204,7 @@ impl<'a> Resolver<'a> {
             name: name.to_owned(),
             repository,
             schedule,
-            keep: table.table("keep").map(keep),
+            keep: table.table("keep").map(|table| self.keep(table)),
             max_loss: match table.get("max_loss").map(|node| &node.value) {
                 Some(Value::Integer(Some(percent))) => {
                     MaxLoss::Percent(u8::try_from(*percent).unwrap_or(100))
@@ -294,6 +296,25 @@ impl<'a> Resolver<'a> {
         })
     }
 
+    fn keep(&mut self, table: &Table) -> Keep {
+        let within = self.parsed::<Age>(table, "within");
+        let rule = |key| count(table, key).unwrap_or(0);
+        let tags = match table.get("tags").map(|node| &node.value) {
+            Some(Value::List(nodes)) => nodes.iter().filter_map(text_of).collect(),
+            _ => Vec::new(),
+        };
+        Keep {
+            last: rule("last"),
+            hourly: rule("hourly"),
+            daily: rule("daily"),
+            weekly: rule("weekly"),
+            monthly: rule("monthly"),
+            yearly: rule("yearly"),
+            within,
+            tags,
+        }
+    }
+
     /// A text that has a form of its own.
     fn parsed<T: std::str::FromStr<Err = String>>(&mut self, table: &Table, key: &str) -> Option<T> {
         let (node, text) = (table.get(key)?, table.text(key)?);
@@ -309,15 +330,10 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn keep(table: &Table) -> Keep {
-    let rule = |key| count(table, key).unwrap_or(0);
-    Keep {
-        last: rule("last"),
-        hourly: rule("hourly"),
-        daily: rule("daily"),
-        weekly: rule("weekly"),
-        monthly: rule("monthly"),
-        yearly: rule("yearly"),
+fn text_of(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
     }
 }
 

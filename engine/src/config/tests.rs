@@ -374,3 +374,14 @@ fn what_the_command_line_names_must_be_there() {
     assert_eq!(error.message(), "larder.toml names several repositories: say which");
     assert_eq!(error.hint(), Some("one of: main, other"));
 }
+
+#[test]
+fn keep_takes_an_age_and_tags() {
+    let config = parse(&RIGHT.replace("daily = 30", "within = \"1y2w\", tags = [\"keep\"]")).unwrap();
+    let keep = config.sets[0].keep.clone().unwrap();
+    assert_eq!((keep.within, keep.tags), (Some("1y14d".parse().unwrap()), vec!["keep".to_owned()]));
+    assert!(
+        complaint(&parse(&RIGHT.replace("daily = 30", "within = \"6m\"")).unwrap_err())
+            .contains("`mo` for months")
+    );
+}

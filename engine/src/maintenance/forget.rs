@@ -12,7 +12,7 @@ use crate::{
     hash::ObjectName,
     process::Interrupt,
     repository::{Repository, layout},
-    retention::{Keep, Rule, select},
+    retention::{Candidate, Keep, Rule, select},
     snapshot::{RemovalRecord, RemovedSnapshot, SnapshotRecord},
 };
 
@@ -48,10 +48,14 @@ pub fn forget(
     interrupt: &Interrupt,
 ) -> Result<Vec<Judged>> {
     let snapshots = repository.snapshots_of(set)?;
-    let taken: Vec<_> = snapshots.iter().map(|(_, snapshot)| snapshot.finished).collect();
+    let candidates: Vec<_> = snapshots
+        .iter()
+        .map(|(_, snapshot)| Candidate { taken: snapshot.finished, tags: &snapshot.tags })
+        .collect();
+    let reasons = select(&candidates, &options.keep, options.zone);
     let judged: Vec<Judged> = snapshots
         .into_iter()
-        .zip(select(&taken, &options.keep, options.zone))
+        .zip(reasons)
         .map(|((id, snapshot), kept_by)| Judged { id, snapshot, kept_by })
         .collect();
     let dropped: Vec<&Judged> = judged.iter().filter(|judged| judged.kept_by.is_empty()).collect();

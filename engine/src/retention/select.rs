@@ -22,6 +22,19 @@ pub enum Rule {
     Monthly,
     /// The newest of its year.
     Yearly,
+    /// Not much older than the newest.
+    Within,
+    /// It has one of the tags that are kept.
+    Tag,
+}
+
+/// What is known of a snapshot that is to be kept or dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'snapshot> {
+    /// When it was taken.
+    pub taken: Time,
+    /// Its tags.
+    pub tags: &'snapshot [String],
 }
 
 impl Rule {
@@ -35,6 +48,8 @@ impl Rule {
             Self::Weekly => "weekly",
             Self::Monthly => "monthly",
             Self::Yearly => "yearly",
+            Self::Within => "within",
+            Self::Tag => "tags",
         }
     }
 }
@@ -42,16 +57,16 @@ impl Rule {
 /// What two moments of one period have in common.
 type Period = fn(&Zoned) -> (i16, i16, i64);
 
-/// The rules that keep each of a set's snapshots; none means that it may go. `taken` is when each was taken, oldest first.
+/// The rules that keep each of a set's snapshots, which come oldest first; none means that it may go.
 ///
 /// A rule with number n keeps the newest snapshot of each of the last n hours (days …) that have one. Hours and days are those of the
-/// zone's calendar.
-pub fn select(taken: &[Time], keep: &Keep, zone: &TimeZone) -> Vec<Vec<Rule>> {
-    let mut reasons = vec![Vec::new(); taken.len()];
+/// zone's calendar. `within` counts back from the newest snapshot, so that a set that is no longer run loses nothing by it.
+pub fn select(snapshots: &[Candidate<'_>], keep: &Keep, zone: &TimeZone) -> Vec<Vec<Rule>> {
+    let mut reasons = vec![Vec::new(); snapshots.len()];
     if let Some(newest) = reasons.last_mut() {
         newest.push(Rule::Newest);
     }
-    let moments: Vec<Zoned> = taken.iter().map(|time| moment(*time, zone)).collect();
+    let moments: Vec<Zoned> = snapshots.iter().map(|snapshot| moment(snapshot.taken, zone)).collect();
     let rules: [(Rule, u32, Option<Period>); 6] = [
         (Rule::Last, keep.last, None),
         // By the clock's seconds, since an hour comes twice when clocks go back.
@@ -83,6 +98,20 @@ pub fn select(taken: &[Time], keep: &Keep, zone: &TimeZone) -> Vec<Vec<Rule>> {
             last = this;
         }
     }
+    if let Some((within, newest)) = keep.within.zip(moments.last()) {
+        // Where the calendar does not reach so far back, everything is within.
+        let from = within.before(newest);
+        for (reasons, at) in reasons.iter_mut().zip(&moments) {
+            if from.as_ref().is_none_or(|from| at >= from) {
+                reasons.push(Rule::Within);
+            }
+        }
+    }
+    for (reasons, snapshot) in reasons.iter_mut().zip(snapshots) {
+        if snapshot.tags.iter().any(|tag| keep.tags.contains(tag)) {
+            reasons.push(Rule::Tag);
+        }
+    }
     reasons
 }
 
@@ -102,7 +131,8 @@ mod tests {
 
     /// What is kept, by the rules' words.
     fn kept(taken: &[&str], keep: Keep) -> Vec<String> {
-        let reasons = select(&times(taken), &keep, &TimeZone::UTC);
+        let taken: Vec<_> = times(taken).into_iter().map(|taken| Candidate { taken, tags: &[] }).collect();
+        let reasons = select(&taken, &keep, &TimeZone::UTC);
         reasons
             .iter()
             .map(|rules| rules.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(" "))
@@ -138,8 +168,27 @@ mod tests {
         let taken = ["2025-12-31T12:00:00Z", "2026-01-01T12:00:00Z"];
         assert_eq!(kept(&taken, Keep { weekly: 2, ..Keep::default() }), ["", "newest weekly"]);
         let taken = times(&["2026-01-01T22:30:00Z", "2026-01-01T23:30:00Z"]);
+        let taken: Vec<_> = taken.into_iter().map(|taken| Candidate { taken, tags: &[] }).collect();
         let east = TimeZone::fixed(jiff::tz::offset(1));
         let days = select(&taken, &Keep { daily: 5, ..Keep::default() }, &east);
         assert_eq!(days[0], [Rule::Daily]);
+    }
+
+    #[test]
+    fn within_counts_from_the_newest_and_tags_keep_theirs() {
+        let taken =
+            ["2025-12-30T12:00:00Z", "2026-01-31T12:00:00Z", "2026-02-28T11:00:00Z", "2026-02-28T12:00:00Z"];
+        let within = |age: &str| Keep { within: Some(age.parse().unwrap()), ..Keep::default() };
+        assert_eq!(kept(&taken, within("1mo")), ["", "within", "within", "newest within"]);
+        assert_eq!(kept(&taken, within("1h")), ["", "", "within", "newest within"]);
+        assert_eq!(kept(&taken, within("900y")), ["within", "within", "within", "newest within"]);
+        let tags = [vec!["x".to_owned()], vec!["y".to_owned(), "z".to_owned()], Vec::new()];
+        let snapshots: Vec<_> = times(&taken[..3])
+            .into_iter()
+            .zip(&tags)
+            .map(|(taken, tags)| Candidate { taken, tags })
+            .collect();
+        let keep = Keep { tags: vec!["z".to_owned(), "w".to_owned()], ..Keep::default() };
+        assert_eq!(select(&snapshots, &keep, &TimeZone::UTC), [vec![], vec![Rule::Tag], vec![Rule::Newest]]);
     }
 }

@@ -71,9 +71,9 @@ fn find_tells_each_state_of_an_item_and_where_it_is() {
     assert_eq!(found("find A.TXT -i --newest-only"), [a(3, 19)]);
     assert_eq!(found("find *.txt --newest-only"), [a(3, 19), old.clone(), late.clone()]);
     assert_eq!(found("find **/data/*.txt --newest-only"), [a(3, 19), old.clone()]);
-    assert_eq!(found(&format!("find {}/data/sub/**", at.display())), [b.clone()]);
-    assert_eq!(found("find * --larger 10kB"), [b.clone()]);
-    assert_eq!(found("find *.txt --smaller 10 --older 2004-01-01"), [old.clone()]);
+    assert_eq!(found(&format!("find {}/data/sub/**", at.display())), std::slice::from_ref(&b));
+    assert_eq!(found("find * --larger 10kB"), [b]);
+    assert_eq!(found("find *.txt --smaller 10 --older 2004-01-01"), std::slice::from_ref(&old));
     assert_eq!(found("find *.txt --newer 2011-03-13T07:06Z"), [a(3, 19), late.clone()]);
     assert_eq!(found("find sub new --kind folder").len(), 2);
     let first = done(at, "snapshots --json").records()[0]["id"].as_str().unwrap().to_owned();
@@ -187,4 +187,47 @@ fn bytes_below(path: &Path) -> u64 {
     } else {
         fs::metadata(path).unwrap().len()
     }
+}
+
+#[test]
+fn tags_are_shown_filtered_and_kept() {
+    let folder = prepared();
+    let at = folder.path();
+    done(at, "init");
+    done(at, "run home --tag first --tag keep");
+    for round in 0..3 {
+        write(at, "a.txt", format!("round {round}").as_bytes(), 1_000_000_000);
+        done(at, "run home");
+    }
+    let runs = |line: &str| -> Vec<u64> {
+        let records = done(at, &format!("{line} --json")).records();
+        let snapshots = Ended::of_type(&records, "snapshot").into_iter();
+        snapshots.map(|snapshot| snapshot["run"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(runs("snapshots --tag keep"), [1]);
+    assert_eq!(runs("snapshots --tag keep --tag other"), [1]);
+    assert!(done(at, "snapshots").results.contains("first, keep"));
+    assert_eq!(done(at, "snapshots --tag other").notes, "no snapshot has this tag\n");
+
+    // Rules on the command line stand for the config's, and need a set.
+    assert_eq!(larder(at, "forget --keep-last 1").code, 2);
+    assert_eq!(larder(at, "forget home").code, 2, "neither rules nor a config that has them");
+    let within = done(at, "forget home --keep-within 1d --dry-run").results;
+    assert!(
+        within.contains("would drop 0 snapshots, kept 4") && within.contains("newest, within"),
+        "{within}"
+    );
+    let dropped = done(at, "forget home --keep-last 2 --keep-tag keep").results;
+    assert!(dropped.contains("dropped 1 snapshot, kept 3") && dropped.contains("  tags\n"), "{dropped}");
+    assert_eq!(runs("snapshots"), [1, 3, 4]);
+
+    // The config has the same rules.
+    let path = at.join("larder.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{config}keep = {{ tags = [\"keep\"], within = \"30m\" }}\n")).unwrap();
+    let wrong = larder(at, "forget");
+    assert!(wrong.code == 2 && wrong.notes.contains("write `mo` for months"), "{}", wrong.notes);
+    fs::write(&path, format!("{config}keep = {{ tags = [\"keep\"] }}\n")).unwrap();
+    done(at, "forget");
+    assert_eq!(runs("snapshots"), [1, 4]);
 }
