@@ -95,6 +95,8 @@ pub enum Phase {
     Checking,
     /// Reading and verifying all data.
     Verifying,
+    /// Reading back what was restored.
+    ReadingBack,
     /// Counting what there is.
     Counting,
     /// Choosing which snapshots stay.
@@ -118,6 +120,7 @@ impl Phase {
             Self::Exporting => "Exporting",
             Self::Checking => "Checking",
             Self::Verifying => "Verifying",
+            Self::ReadingBack => "Reading back",
             Self::Counting => "Counting",
             Self::Forgetting => "Looking through snapshots of",
             Self::Pruning => "Pruning",
@@ -138,6 +141,7 @@ impl Phase {
             Self::Exporting => "exporting",
             Self::Checking => "checking",
             Self::Verifying => "verifying",
+            Self::ReadingBack => "reading-back",
             Self::Counting => "counting",
             Self::Forgetting => "forgetting",
             Self::Pruning => "pruning",

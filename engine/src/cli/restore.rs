@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{arguments::Selection, context::Context, format, progress::Told, target::Target};
 use crate::{
     error::{ExitCode, Result},
-    restore::{Overwrite, RestoreOptions, RestoreReport},
+    restore::{Overwrite, RestoreOptions, RestoreReport, VerifyReport},
 };
 
 /// Most names and reasons that the summary lists for people; with --json it lists them all.
@@ -36,6 +36,9 @@ pub(super) struct Restore {
     /// Only count what would be written.
     #[arg(long)]
     dry_run: bool,
+    /// Read back what was written, and what was left as it was, and compare it with the snapshot. What differs makes the exit code 3.
+    #[arg(long, conflicts_with = "dry_run")]
+    verify: bool,
     #[command(flatten)]
     selection: Selection,
 }
@@ -73,13 +76,20 @@ impl Restore {
             dry_run: self.dry_run,
         };
         let running = context.engine(Told::Progress)?;
-        let report = running.engine.restore(&spec, &self.target.path, &options)?;
+        let (report, verified) = if self.verify {
+            let (report, verified) = running.engine.restore_and_verify(&spec, &self.target.path, &options)?;
+            (report, Some(verified))
+        } else {
+            (running.engine.restore(&spec, &self.target.path, &options)?, None)
+        };
         running.finish();
-        context.output.result(|| self.record(&report), || self.text(&report))?;
-        Ok(if report.failed.is_empty() { ExitCode::Done } else { ExitCode::Incomplete })
+        let clean = report.failed.is_empty() && verified.as_ref().is_none_or(VerifyReport::is_clean);
+        let verified = verified.as_ref();
+        context.output.result(|| self.record(&report, verified), || self.text(&report, verified))?;
+        Ok(if clean { ExitCode::Done } else { ExitCode::Incomplete })
     }
 
-    fn record(&self, report: &RestoreReport) -> Value {
+    fn record(&self, report: &RestoreReport, verified: Option<&VerifyReport>) -> Value {
         json!({
             "type": "summary",
             "command": "restore",
@@ -92,10 +102,16 @@ impl Restore {
             "kept": report.kept,
             "renamed": pairs(&report.renamed, "name", "restored_as"),
             "failed": pairs(&report.failed, "path", "reason"),
+            "verified": verified.map(|verified| json!({
+                "right": verified.right,
+                "bytes": verified.bytes,
+                "wrong": pairs(&verified.wrong, "path", "reason"),
+                "more_wrong": verified.more_wrong,
+            })),
         })
     }
 
-    fn text(&self, report: &RestoreReport) -> String {
+    fn text(&self, report: &RestoreReport, verified: Option<&VerifyReport>) -> String {
         let would = if self.dry_run { "would restore" } else { "restored" };
         let mut lines = vec![format!(
             "{would} {} in {}, {} to {}",
@@ -109,6 +125,19 @@ impl Restore {
         }
         list(&mut lines, "names the file system cannot hold", "became", &report.renamed);
         list(&mut lines, "not restored", "because", &report.failed);
+        if let Some(verified) = verified {
+            lines.push(format!(
+                "  read back {}, {}: {} as in the snapshot",
+                format::counted(verified.right + verified.wrong.len() as u64 + verified.more_wrong, "file"),
+                format::bytes(verified.bytes),
+                if verified.is_clean() {
+                    "all are".to_owned()
+                } else {
+                    format!("{} are", format::count(verified.right))
+                }
+            ));
+            list(&mut lines, "not as in the snapshot", "because", &verified.wrong);
+        }
         lines.join("\n")
     }
 }

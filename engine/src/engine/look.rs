@@ -10,6 +10,7 @@ use crate::{
     export::{self, ExportFormat, ExportReport, ExportTo},
     maintenance::{self, Stats},
     repository::{BlobReader, Repository},
+    restore::{self, RestoreOptions, RestoreReport, VerifyReport},
 };
 
 /// Which snapshots are looked through.
@@ -95,6 +96,25 @@ impl Engine {
         unread.map_or(Ok(totals), Err)
     }
 
+    /// [`Engine::restore`], and then reads back everything that is to be there and compares it with what the snapshot has.
+    pub fn restore_and_verify(
+        &self,
+        spec: &SnapshotSpec,
+        path: &str,
+        options: &RestoreOptions,
+    ) -> Result<(RestoreReport, VerifyReport)> {
+        let path = split_path(path)?;
+        self.phase(Phase::Planning, &spec.name);
+        let (view, info) = self.view(spec)?;
+        let id = &info.id.to_string()[..8];
+        let (events, interrupt) = (&*self.context.events, &self.context.interrupt);
+        self.phase(Phase::Restoring, id);
+        let restored = restore::restore(&view, &path, options, events, interrupt)?;
+        self.phase(Phase::ReadingBack, id);
+        let verified = restore::verify(&view, &path, options, events, interrupt)?;
+        Ok((restored, verified))
+    }
+
     /// Takes what is at a path of a snapshot, and below it, out into one file, or a folder of messages.
     pub fn export(
         &self,
@@ -133,7 +153,7 @@ impl Engine {
 
     /// A reader with the index loaded; what of the index does not read is warned of.
     pub(super) fn reader(&self, repository: Arc<Repository>) -> Result<Arc<BlobReader>> {
-        for broken in repository.load_index_around()? {
+        for (_, broken) in repository.load_index_around()?.broken {
             self.context.events.event(Event::warning("larder", broken.full_message()));
         }
         Ok(Arc::new(BlobReader::new(repository, READ_CACHE_BYTES)))

@@ -3,6 +3,8 @@
 pub mod directory;
 mod plan;
 mod run;
+mod verify;
 
 pub use plan::{Overwrite, RestoreOptions, RestoreReport};
 pub use run::restore;
+pub use verify::{VerifyReport, verify};

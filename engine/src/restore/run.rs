@@ -317,11 +317,11 @@ fn item(entry: &Entry, parent: ItemId, id: ItemId, record: &ItemRecord) -> Item 
     item
 }
 
-fn relative(path: &[Name]) -> String {
+pub(super) fn relative(path: &[Name]) -> String {
     path.iter().map(|name| crate::browse::display_name(name.as_bytes())).collect::<Vec<_>>().join("/")
 }
 
-fn excluded_above(filter: &Filter, path: &str) -> bool {
+pub(super) fn excluded_above(filter: &Filter, path: &str) -> bool {
     std::iter::successors(path.rsplit_once('/'), |(above, _)| above.rsplit_once('/'))
         .any(|(above, _)| filter.excludes(above))
 }

@@ -216,3 +216,49 @@ fn what_is_damaged_is_named_and_the_rest_is_taken_out() {
     let archive = zip::ZipArchive::new(fs::File::open(at.join("out.zip")).unwrap()).unwrap();
     assert!(archive.file_names().any(|name| name == "sub/b.bin"));
 }
+
+#[test]
+fn a_restore_is_read_back_and_what_differs_is_named() {
+    let (folder, data) = backed_up();
+    let at = folder.path();
+    let line = format!("restore latest:{} --to {}/back --verify", data.display(), at.display());
+    let told = done(at, &line).results;
+    assert!(told.contains("  read back 10 files, 3.4 MB: all are as in the snapshot"), "{told}");
+
+    // What is left as it was counts too: by size and time it looks right, or it may not be touched.
+    let back = at.join("back");
+    let noise = back.join("noise");
+    let time = fs::metadata(&noise).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&noise).unwrap();
+    bytes[1_000_000] ^= 1;
+    fs::write(&noise, bytes).unwrap();
+    fs::File::options().write(true).open(&noise).unwrap().set_modified(time).unwrap();
+    fs::write(back.join("empty"), "no more").unwrap();
+    fs::remove_file(back.join("sub/link")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", back.join("sub/link")).unwrap();
+    let ended = larder(at, &format!("{line} --overwrite never --json"));
+    assert_eq!(ended.code, 3, "{}", ended.results);
+    let records = ended.records();
+    let verified = &records.last().unwrap()["verified"];
+    assert_eq!(verified["right"], 7);
+    let mut wrong: Vec<(String, String)> = verified["wrong"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| (pair["path"].as_str().unwrap().to_owned(), pair["reason"].as_str().unwrap().to_owned()))
+        .collect();
+    wrong.sort();
+    let expected = [
+        ("empty", "it has 7 bytes instead of 0"),
+        ("noise", "it has other bytes"),
+        ("sub/link", "it leads elsewhere"),
+    ];
+    let expected = expected.map(|(name, why)| (back.join(name).display().to_string(), why.to_owned()));
+    assert_eq!(wrong, expected);
+
+    // Written over, all is right again; only what was asked for is looked at.
+    done(at, &format!("{line} --overwrite always"));
+    fs::write(back.join("empty"), "no more").unwrap();
+    let told = done(at, &format!("{line} --overwrite never --exclude empty")).results;
+    assert!(told.contains("all are as in the snapshot"), "{told}");
+}
