@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    cat, check, diff, discover, export, find, forget, init, ls, plugins, prune, restore, run, snapshots,
-    stats, validate,
+    cat, check, diff, discover, export, find, forget, init, ls, manual, plugins, prune, restore, run,
+    snapshots, stats, validate,
 };
 
 /// Shown below every command's help.
@@ -115,6 +115,10 @@ pub(super) enum Command {
     /// Show the plugins there are.
     #[command(subcommand, after_help = EXIT_CODES)]
     Plugins(plugins::Plugins),
+    /// Print a script that lets a shell complete commands and options.
+    Completions(manual::Completions),
+    /// Print the manual's page of Larder or of a command.
+    Man(manual::Man),
 }
 
 /// Which repository, where it is not given as such.

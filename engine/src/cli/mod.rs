@@ -12,6 +12,7 @@ mod forget;
 mod format;
 mod init;
 mod ls;
+mod manual;
 mod output;
 mod plugins;
 mod progress;
@@ -80,6 +81,8 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Check(command) => command.execute(&context()?),
         Command::Forget(command) => command.execute(&context()?),
         Command::Prune(command) => command.execute(&context()?),
+        Command::Completions(command) => command.execute(output),
+        Command::Man(command) => command.execute(output),
         Command::Plugins(command) => command.execute(global, &around.environment, output),
     }
 }

@@ -45,6 +45,7 @@ fn every_command_of_the_manual_parses() {
         "diff 12ab latest:/home/ann --set a --stat --json",
         "find /a/** b --set a --snapshot latest --kind file --newer 7d --older 2026-03-01 --larger 1MB --smaller 4GiB --newest-only -i --json",
         "restore latest:/a --to out --include *.eml --exclude b --overwrite never --dry-run",
+        "restore latest --to out --verify",
         "check --read-data --repository main",
         "plugins list",
         "plugins info files",

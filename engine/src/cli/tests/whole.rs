@@ -180,6 +180,21 @@ fn an_interrupt_ends_with_130() {
 }
 
 #[test]
+fn completions_and_manual_need_no_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for shell in ["bash", "zsh", "fish"] {
+        let ended = larder(at, &format!("completions {shell}"));
+        assert_eq!(ended.code, 0, "{}", ended.notes);
+        assert!(ended.results.contains("larder") && ended.results.contains("accept-loss"), "{shell}");
+    }
+    assert!(larder(at, "man").results.contains(".TH larder 1"));
+    let page = larder(at, "man restore --json").records();
+    assert!(page[0]["text"].as_str().unwrap().contains("overwrite"));
+    assert_eq!(larder(at, "man nothing").code, 2);
+}
+
+#[test]
 fn plugins_need_no_config() {
     let folder = tempfile::tempdir().unwrap();
     let ended = larder(folder.path(), "plugins list");
