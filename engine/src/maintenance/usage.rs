@@ -70,9 +70,9 @@ impl<'run> Usage<'run> {
         Ok(())
     }
 
-    /// Adds what a session says it builds on, as far as it is there. An announcement may arrive after its writer has given up, when what it would have
-    /// built on is gone; a writer that goes on has seen that everything is there.
-    pub(super) fn add_announced(&mut self, root: Root) -> Result<()> {
+    /// Adds what a session says it builds on, or what a removal record says was removed, as far as it is there. Either may arrive late, when nobody
+    /// needs what it names and that is gone; as long as somebody does, all of it is there.
+    pub(super) fn add_as_it_is(&mut self, root: Root) -> Result<()> {
         self.lenient = true;
         let added = self.add_containers(root);
         self.lenient = false;

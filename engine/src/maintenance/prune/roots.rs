@@ -18,8 +18,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Roots {
     needed: Vec<Root>,
-    /// Of sessions, some of which may have been given up.
-    announced: Vec<Root>,
+    /// Of sessions, some of which may have been given up, and of snapshots that were removed, some of them long ago.
+    perhaps: Vec<Root>,
     segments: HashSet<ObjectName>,
 }
 
@@ -39,7 +39,7 @@ impl Roots {
             roots.add(checkpoint.root, &checkpoint.segments);
         }
         for (name, session) in repository.sessions()? {
-            roots.announced.extend(readable(session, "session", name)?.roots);
+            roots.perhaps.extend(readable(session, "session", name)?.roots);
         }
         for (name, snapshot) in repository.snapshots()? {
             let snapshot = readable(snapshot, "snapshot", name)?;
@@ -49,7 +49,7 @@ impl Roots {
             if !removals.contains(&name) && !planted(Bug::RemovalNotRead) {
                 let record = repository.get_record(layout::REMOVED, ObjectKind::Removal, name);
                 let record: RemovalRecord = readable(record, "removal record", name)?;
-                roots.needed.extend(record.removed.iter().filter_map(|removed| removed.root));
+                roots.perhaps.extend(record.removed.iter().filter_map(|removed| removed.root));
             }
         }
         Ok(roots)
@@ -63,7 +63,7 @@ impl Roots {
     /// Adds everything that is needed.
     pub(super) fn add_to(&self, usage: &mut Usage<'_>) -> Result<()> {
         self.needed.iter().try_for_each(|root| usage.add_containers(*root))?;
-        self.announced.iter().try_for_each(|root| usage.add_announced(*root))
+        self.perhaps.iter().try_for_each(|root| usage.add_as_it_is(*root))
     }
 
     /// True if a snapshot or checkpoint says that it was written with this segment.
