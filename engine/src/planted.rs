@@ -18,14 +18,8 @@ pub(crate) enum Bug {
     LostAnswerTakenForFailure,
     /// A writer merges index segments.
     MergeByWriter,
-    /// Prune does not look for what was forgotten while it was at work.
-    RemovalNotRead,
     /// What a dead session wrote after its end is gone on from.
     CheckpointOfTheDead,
-    /// A writer relies on packs that segments name without looking whether they are there.
-    PackNotLookedAt,
-    /// A listing under way does not keep the tree it began with.
-    ListingNoRoot,
 }
 
 /// True if this thread's test planted the bug.

@@ -7,7 +7,6 @@ use crate::{
     catalog::{self, Content, ItemRecord, ListingRecord, StreamRecord},
     error::{EngineError, EngineErrorKind, Result},
     hash::{BlobId, ShortId},
-    planted::{Bug, planted},
     process::Interrupt,
     repository::{BlobReader, Nodes},
     snapshot::ContainerRecord,
@@ -151,7 +150,7 @@ impl<'run> Usage<'run> {
                 Ok(None)
             }
             // A listing under way remembers the tree it began with.
-            Some(&catalog::LISTING) if !planted(Bug::ListingNoRoot) => {
+            Some(&catalog::LISTING) => {
                 let listing = self.read(self.nodes.unwrap::<ListingRecord>(value))?;
                 Ok(listing.and_then(|listing| listing.base))
             }

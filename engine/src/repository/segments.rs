@@ -11,7 +11,6 @@ use crate::{
     hash::{ObjectName, ShortId},
     index::{BlobKind, Claim, IndexEntry, SegmentDirectory, decode_page},
     pack::{LargeReader, Tail},
-    planted::{Bug, planted},
 };
 
 /// How often the segments are listed anew because one of them went.
@@ -134,7 +133,7 @@ impl Repository {
             if loaded.relied_on.contains(&location.pack) {
                 return Ok(false);
             }
-            if planted(Bug::PackNotLookedAt) || self.has_pack(location.kind, location.pack)? {
+            if self.has_pack(location.kind, location.pack)? {
                 loaded.relied_on.insert(location.pack);
                 return Ok(false);
             }

@@ -46,7 +46,7 @@ impl Roots {
             roots.add(snapshot.root, &snapshot.segments);
         }
         for name in repository.names(layout::REMOVED)? {
-            if !removals.contains(&name) && !planted(Bug::RemovalNotRead) {
+            if !removals.contains(&name) {
                 let record = repository.get_record(layout::REMOVED, ObjectKind::Removal, name);
                 let record: RemovalRecord = readable(record, "removal record", name)?;
                 roots.perhaps.extend(record.removed.iter().filter_map(|removed| removed.root));

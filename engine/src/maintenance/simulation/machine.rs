@@ -40,8 +40,8 @@ pub(super) struct Machine {
     pub(super) folder: PathBuf,
     /// How many of the sets are run.
     pub(super) sets: u64,
-    /// True if none of its runs is stopped on request.
-    pub(super) steady: bool,
+    /// Of three checkpoints, after how many its runs are stopped on request.
+    pub(super) stops: u64,
     pub(super) model: Arc<Mutex<Model>>,
 }
 

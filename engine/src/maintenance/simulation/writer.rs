@@ -172,7 +172,7 @@ impl<'run> Run<'run> {
             self.read_some(dice)?;
             if dice.once_in(2) {
                 self.checkpoint(number, began_with, dice)?;
-                if dice.once_in(3) && !self.machine.steady {
+                if dice.below(3) < self.machine.stops {
                     return Err(EngineError::interrupted());
                 }
             }
