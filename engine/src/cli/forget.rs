@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Drop snapshots that a set's `keep` rules do not keep, and say of each why it stays. A set's newest always stays. What is dropped can
-/// no longer be restored; the room it takes in the store is not freed yet.
+/// no longer be restored; `larder prune` frees the room it takes.
 #[derive(Args, Debug)]
 pub(super) struct Forget {
     /// The sets to look through; all that have `keep` rules if none is named.

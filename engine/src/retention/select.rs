@@ -130,9 +130,9 @@ mod tests {
     }
 
     /// What is kept, by the rules' words.
-    fn kept(taken: &[&str], keep: Keep) -> Vec<String> {
+    fn kept(taken: &[&str], keep: &Keep) -> Vec<String> {
         let taken: Vec<_> = times(taken).into_iter().map(|taken| Candidate { taken, tags: &[] }).collect();
-        let reasons = select(&taken, &keep, &TimeZone::UTC);
+        let reasons = select(&taken, keep, &TimeZone::UTC);
         reasons
             .iter()
             .map(|rules| rules.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(" "))
@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn without_rules_only_the_newest_stays() {
-        assert_eq!(kept(&["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"], Keep::default()), ["", "newest"]);
-        assert!(kept(&[], Keep { last: 5, ..Keep::default() }).is_empty());
+        assert_eq!(kept(&["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"], &Keep::default()), ["", "newest"]);
+        assert!(kept(&[], &Keep { last: 5, ..Keep::default() }).is_empty());
     }
 
     #[test]
@@ -155,18 +155,18 @@ mod tests {
             "2026-01-20T08:30:00Z",
             "2026-01-20T09:00:00Z",
         ];
-        let daily = kept(&taken, Keep { daily: 3, ..Keep::default() });
+        let daily = kept(&taken, &Keep { daily: 3, ..Keep::default() });
         assert_eq!(daily, ["daily", "", "daily", "", "", "newest daily"]);
-        let hourly = kept(&taken, Keep { hourly: 2, last: 1, ..Keep::default() });
+        let hourly = kept(&taken, &Keep { hourly: 2, last: 1, ..Keep::default() });
         assert_eq!(hourly, ["", "", "", "", "hourly", "newest last hourly"]);
-        let long = kept(&taken, Keep { weekly: 2, monthly: 1, yearly: 9, ..Keep::default() });
+        let long = kept(&taken, &Keep { weekly: 2, monthly: 1, yearly: 9, ..Keep::default() });
         assert_eq!(long, ["yearly", "", "weekly", "", "", "newest weekly monthly yearly"]);
     }
 
     #[test]
     fn a_week_that_spans_the_year_is_one_week_and_days_are_the_zones() {
         let taken = ["2025-12-31T12:00:00Z", "2026-01-01T12:00:00Z"];
-        assert_eq!(kept(&taken, Keep { weekly: 2, ..Keep::default() }), ["", "newest weekly"]);
+        assert_eq!(kept(&taken, &Keep { weekly: 2, ..Keep::default() }), ["", "newest weekly"]);
         let taken = times(&["2026-01-01T22:30:00Z", "2026-01-01T23:30:00Z"]);
         let taken: Vec<_> = taken.into_iter().map(|taken| Candidate { taken, tags: &[] }).collect();
         let east = TimeZone::fixed(jiff::tz::offset(1));
@@ -179,9 +179,9 @@ mod tests {
         let taken =
             ["2025-12-30T12:00:00Z", "2026-01-31T12:00:00Z", "2026-02-28T11:00:00Z", "2026-02-28T12:00:00Z"];
         let within = |age: &str| Keep { within: Some(age.parse().unwrap()), ..Keep::default() };
-        assert_eq!(kept(&taken, within("1mo")), ["", "within", "within", "newest within"]);
-        assert_eq!(kept(&taken, within("1h")), ["", "", "within", "newest within"]);
-        assert_eq!(kept(&taken, within("900y")), ["within", "within", "within", "newest within"]);
+        assert_eq!(kept(&taken, &within("1mo")), ["", "within", "within", "newest within"]);
+        assert_eq!(kept(&taken, &within("1h")), ["", "", "within", "newest within"]);
+        assert_eq!(kept(&taken, &within("900y")), ["within", "within", "within", "newest within"]);
         let tags = [vec!["x".to_owned()], vec!["y".to_owned(), "z".to_owned()], Vec::new()];
         let snapshots: Vec<_> = times(&taken[..3])
             .into_iter()
