@@ -74,13 +74,14 @@ fn a_tar_file_holds_names_times_modes_and_links() {
     assert!(told.results.starts_with("exported "), "{}", told.results);
     let mut archive = tar::Archive::new(fs::File::open(at.join("out.tar")).unwrap());
     let mut found = BTreeMap::new();
-    let (mut links, mut folders) = (Vec::new(), 0);
+    let (mut links, mut folders, mut order) = (Vec::new(), Vec::new(), Vec::new());
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = entry.path_bytes().into_owned();
+        order.push(path.clone());
         let target = entry.link_name_bytes().map(|name| String::from_utf8(name.into_owned()).unwrap());
         match entry.header().entry_type() {
-            tar::EntryType::Directory => folders += 1,
+            tar::EntryType::Directory => folders.push(path),
             tar::EntryType::Regular => {
                 if path == b"a.txt" {
                     assert_eq!(entry.header().mode().unwrap(), 0o640);
@@ -105,7 +106,13 @@ fn a_tar_file_holds_names_times_modes_and_links() {
     expected.remove(&b"sub/again.txt"[..]);
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     assert!(found == expected);
-    assert_eq!(folders, 3);
+    assert_eq!(folders.len(), 3);
+    for folder in folders {
+        // What is in a folder follows it, with nothing else in between.
+        let from = order.iter().position(|path| *path == folder).unwrap();
+        let inside = order[from..].iter().take_while(|path| path.starts_with(&folder)).count();
+        assert_eq!(inside, order.iter().filter(|path| path.starts_with(&folder)).count());
+    }
     assert_eq!(
         links,
         [
