@@ -10,7 +10,8 @@ pub const BATCH_EVENTS_MAX: usize = 4096;
 pub const PIECE_BYTES_MAX: usize = 1 << 20;
 /// Most bodies of one container that the host holds open at once.
 pub const OPEN_BODIES_MAX: usize = 16;
-/// Contents up to this size come back from a fetch without a further call, in bytes.
+/// Contents up to this size come back from a fetch without a further call, in bytes; those that a plugin has in memory, up to
+/// [`PIECE_BYTES_MAX`].
 pub const SMALL_BODY_BYTES_MAX: usize = 128 << 10;
 /// Most streams of one item.
 pub const STREAMS_MAX: usize = 4096;

@@ -1,5 +1,7 @@
 //! What a source implements.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -73,6 +75,15 @@ pub trait Reader: Send + Sync + 'static {
 
     /// Opens stream number `stream` of an offered item. May be called again after an error.
     async fn open(&self, offer: &Offer, stream: usize) -> Result<Box<dyn Body>>;
+
+    /// Opens several small streams at once, each the stream of this number of an offered item: one result for each, in order. Their
+    /// known sizes are together at most a few MiB. May be called again after an error, for some of them or all.
+    ///
+    /// Only for readers to which opening streams together comes cheaper than [`Reader::open`] for each of them: without it, or where it
+    /// gives `None`, that is called for several at a time.
+    async fn open_together(&self, _wants: &[(Arc<Offer>, usize)]) -> Option<Vec<Result<Box<dyn Body>>>> {
+        None
+    }
 }
 
 /// A stream's bytes, from the beginning.
@@ -81,8 +92,8 @@ pub trait Body: Send + 'static {
     /// The next piece: 1 to [`crate::limits::PIECE_BYTES_MAX`] bytes; `None` at the end. An error ends the body.
     async fn read(&mut self) -> Result<Option<Bytes>>;
 
-    /// All that is left, if it is in memory and no more than [`crate::limits::SMALL_BODY_BYTES_MAX`] bytes; the body is then over.
-    /// A short way for small contents: a body without one is read piece by piece.
+    /// All that is left, if it is in memory and no more than [`crate::limits::PIECE_BYTES_MAX`] bytes; the body is then over. A short
+    /// way for small contents: a body without one is read piece by piece.
     fn take_ready(&mut self) -> Option<Bytes> {
         None
     }
@@ -106,6 +117,6 @@ impl Body for ReadyBody {
     }
 
     fn take_ready(&mut self) -> Option<Bytes> {
-        (self.0.len() <= crate::limits::SMALL_BODY_BYTES_MAX).then(|| std::mem::take(&mut self.0))
+        (self.0.len() <= crate::limits::PIECE_BYTES_MAX).then(|| std::mem::take(&mut self.0))
     }
 }

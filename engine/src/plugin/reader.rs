@@ -48,7 +48,7 @@ pub struct Want {
 /// A stream's bytes.
 #[derive(Debug)]
 pub enum Fetched {
-    /// All of them: at most [`SMALL_BODY_BYTES_MAX`].
+    /// All of them: at most [`PIECE_BYTES_MAX`].
     Whole(Bytes),
     /// The beginning, perhaps none yet, and a handle for the rest.
     Open {
@@ -149,7 +149,7 @@ impl ReaderHandle {
         for (result, body) in results.into_iter().zip(bodies) {
             fetched.push(match (result, body) {
                 (FetchResult::Whole { length }, _) => {
-                    Ok(Fetched::Whole(take(&mut payload, length, SMALL_BODY_BYTES_MAX)?))
+                    Ok(Fetched::Whole(take(&mut payload, length, PIECE_BYTES_MAX)?))
                 }
                 (FetchResult::Open { length, .. }, Some(rest)) => {
                     let first = take(&mut payload, length, SMALL_BODY_BYTES_MAX + PIECE_BYTES_MAX)?;

@@ -7,13 +7,16 @@ use larder_sdk::{
 };
 
 use crate::{
-    body,
+    body::{self, Opened},
     root::Root,
     walk::{Batch, Walk},
 };
 
 /// How many owed items are asked for at a time.
 const OWED_PAGE: usize = 256;
+/// How many small files one thread opens in a row. Several threads do so at once: on a network each file takes its time.
+const FILES_PER_TRIP: usize = 32;
+const THREAD_STOPPED: &str = "a thread that reads files stopped";
 /// The only cursor there is: each run lists everything, so there is nothing to go on from.
 const CURSOR: &[u8] = b"1";
 
@@ -111,17 +114,41 @@ impl Reader for FilesReader {
     }
 
     async fn open(&self, offer: &Offer, stream: usize) -> Result<Box<dyn Body>> {
-        if stream >= offer.item.streams.len() {
-            return Err(Error::bug(format!("{:?} has no stream number {stream}", offer.item.id)));
-        }
+        check_stream(offer, stream)?;
         let (root, id) = (Arc::clone(&self.root), offer.item.id.clone());
         Ok(aside(move || body::open(&root, id.as_bytes())).await??.into_body())
     }
+
+    /// One trip to a thread for many small files, which would otherwise take longer than reading them.
+    async fn open_together(&self, wants: &[(Arc<Offer>, usize)]) -> Option<Vec<Result<Box<dyn Body>>>> {
+        let trip = |wants: &[(Arc<Offer>, usize)]| {
+            let (root, wants) = (Arc::clone(&self.root), wants.to_vec());
+            let open = move |(offer, stream): &(Arc<Offer>, usize)| {
+                check_stream(offer, *stream)?;
+                body::open(&root, offer.item.id.as_bytes())
+            };
+            tokio::task::spawn_blocking(move || wants.iter().map(open).collect::<Vec<Result<Opened>>>())
+        };
+        let trips: Vec<_> = wants.chunks(FILES_PER_TRIP).map(trip).collect();
+        let mut bodies = Vec::with_capacity(wants.len());
+        for (trip, wants) in trips.into_iter().zip(wants.chunks(FILES_PER_TRIP)) {
+            match trip.await {
+                Ok(opened) => bodies.extend(opened.into_iter().map(|opened| opened.map(Opened::into_body))),
+                Err(_) => bodies.extend(wants.iter().map(|_| Err(Error::bug(THREAD_STOPPED)))),
+            }
+        }
+        Some(bodies)
+    }
+}
+
+fn check_stream(offer: &Offer, stream: usize) -> Result<()> {
+    if stream < offer.item.streams.len() {
+        return Ok(());
+    }
+    Err(Error::bug(format!("{:?} has no stream number {stream}", offer.item.id)))
 }
 
 /// Runs what may block on a thread for that.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|stopped| Error::bug("a thread that reads files stopped").with_source(stopped))
+    tokio::task::spawn_blocking(work).await.map_err(|stopped| Error::bug(THREAD_STOPPED).with_source(stopped))
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::{FileExt, symlink},
+    sync::Arc,
 };
 
 use larder_sdk::{Body, ErrorKind, limits::PIECE_BYTES_MAX};
@@ -39,6 +40,35 @@ fn contents_of_every_length_come_back() {
         fs::write(&file, &bytes).unwrap();
         assert!(read_after(home.path(), "file", || ()).unwrap() == bytes, "{length} bytes");
     }
+}
+
+#[test]
+fn files_opened_together_come_in_order_each_with_its_own_error() {
+    let home = tempfile::tempdir().unwrap();
+    let content = |number: usize| noise(number * 7);
+    for number in 0..100 {
+        fs::write(home.path().join(format!("{number:03}")), content(number)).unwrap();
+    }
+    block_on(async {
+        let (_, reader) = open(&options(home.path(), ""), ReaderMemory::new()).await;
+        let events = events(&*reader).await;
+        let mut wants: Vec<_> =
+            offers(&events).into_iter().map(|offer| (Arc::new(offer.clone()), 0)).collect();
+        wants.push((Arc::clone(&wants[0].0), 1));
+        fs::remove_file(home.path().join("042")).unwrap();
+        fs::write(home.path().join("043"), noise(PIECE_BYTES_MAX + 3)).unwrap();
+        let opened = reader.open_together(&wants).await.unwrap();
+        assert_eq!(opened.len(), 101);
+        for (number, body) in opened.into_iter().enumerate() {
+            match (number, body) {
+                (42, Err(error)) => assert_eq!(error.kind(), ErrorKind::NotFound),
+                (100, Err(error)) => assert_eq!(error.kind(), ErrorKind::Bug, "there is no such stream"),
+                (43, Ok(mut body)) => assert!(body.take_ready().is_none(), "it has grown past a piece"),
+                (_, Ok(mut body)) => assert!(body.take_ready().unwrap() == content(number), "{number}"),
+                (_, Err(error)) => panic!("{number}: {error}"),
+            }
+        }
+    });
 }
 
 #[test]

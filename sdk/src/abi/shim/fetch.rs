@@ -24,7 +24,7 @@ use crate::{
         entry::panicked,
         messages::{FetchResult, Fetched},
     },
-    limits::{OPEN_BODIES_MAX, SMALL_BODY_BYTES_MAX},
+    limits::{OPEN_BODIES_MAX, PIECE_BYTES_MAX, SMALL_BODY_BYTES_MAX},
 };
 
 /// What came of one want.
@@ -72,8 +72,37 @@ impl Room {
 pub(super) fn fetch(reader: &Arc<ReaderObject>, wants: &[(u64, u32)], objects: &Objects) -> Result<Answer> {
     let room = Room::default();
     room.bodies.store(reader.bodies_open(), Ordering::Relaxed);
-    let outcomes = reader.stop().run(async { Ok(open_all(reader, wants, &room).await) })?;
+    let outcomes = reader.stop().run(async {
+        Ok(match open_together(reader, wants, &room).await {
+            Some(outcomes) => outcomes,
+            None => open_all(reader, wants, &room).await,
+        })
+    })?;
     pack(reader, outcomes, objects)
+}
+
+/// Has small streams opened together, if the reader has a way to.
+async fn open_together(
+    reader: &ReaderObject,
+    wants: &[(u64, u32)],
+    room: &Room,
+) -> Option<Vec<Result<Outcome>>> {
+    let offers = reader.small_offers(wants, FETCH_BYTES_MAX as u64).filter(|offers| offers.len() > 1)?;
+    let opening = AssertUnwindSafe(reader.author().open_together(&offers)).catch_unwind().await;
+    let opened = match opening {
+        Ok(opened) => opened?,
+        Err(panic) => return Some(wants.iter().map(|_| Err(panicked(&*panic))).collect()),
+    };
+    if opened.len() != wants.len() {
+        let error = |_| Err(Error::bug(format!("{} bodies opened for {} wants", opened.len(), wants.len())));
+        return Some(wants.iter().map(error).collect());
+    }
+    let mut outcomes = Vec::with_capacity(wants.len());
+    for body in opened {
+        let outcome = AssertUnwindSafe(async { gather(body?, room).await }).catch_unwind().await;
+        outcomes.push(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
+    }
+    Some(outcomes)
 }
 
 /// Opens the streams in [`OPEN_BODIES_MAX`] lanes: each takes the next want when it is done with one. What is in
@@ -103,9 +132,13 @@ async fn one(reader: &ReaderObject, (number, stream): (u64, u32), room: &Room) -
     if !room.is_left() {
         return Ok(Outcome::Later(offer, stream));
     }
-    let mut body = reader.author().open(&offer, stream as usize).await?;
+    gather(reader.author().open(&offer, stream as usize).await?, room).await
+}
+
+/// Takes what is small out of an opened body.
+async fn gather(mut body: Box<dyn Body>, room: &Room) -> Result<Outcome> {
     if let Some(content) = body.take_ready() {
-        if content.len() > SMALL_BODY_BYTES_MAX {
+        if content.len() > PIECE_BYTES_MAX {
             return Err(Error::bug(format!(
                 "a body had {} bytes ready, more than is allowed",
                 content.len()

@@ -157,6 +157,23 @@ impl ReaderObject {
         found.ok_or_else(|| Error::bug(format!("offer {number} was not wanted, or is finished")))
     }
 
+    /// The offers of all these wants, if each asks for a stream that is there and their known sizes are together at most so many bytes.
+    pub(super) fn small_offers(
+        &self,
+        wants: &[(u64, u32)],
+        bytes_max: u64,
+    ) -> Option<Vec<(Arc<Offer>, usize)>> {
+        let offers = self.offers();
+        let mut bytes = 0_u64;
+        let small = |&(number, stream): &(u64, u32)| {
+            let offer = Arc::clone(offers.get(number)?);
+            let stream = stream as usize;
+            bytes = bytes.saturating_add(offer.item.streams.get(stream)?.size?);
+            (bytes <= bytes_max).then_some((offer, stream))
+        };
+        wants.iter().map(small).collect()
+    }
+
     /// The bodies opened here that are to be closed with it.
     pub(super) fn bodies(&self) -> Vec<Handle> {
         self.open_bodies().iter().copied().collect()
