@@ -53,16 +53,47 @@ impl PartFinder {
 
     /// The next bytes of the message.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) {
-        while let Some(end) = memchr::memchr(b'\n', bytes) {
-            self.keep(&bytes[..end]);
-            self.position += end as u64 + 1;
+        while !bytes.is_empty() {
+            let taken = if self.place == Place::Body && !self.may_delimit(bytes) {
+                self.pass_lines(bytes)
+            } else {
+                self.take_line(bytes)
+            };
+            bytes = &bytes[taken..];
+        }
+    }
+
+    /// Whether the line under way, which these bytes continue, begins with two dashes or may yet.
+    fn may_delimit(&self, next: &[u8]) -> bool {
+        self.line.iter().chain(next).take(2).all(|byte| *byte == b'-')
+    }
+
+    /// Takes the rest of the line under way. Returns how many bytes that was.
+    fn take_line(&mut self, bytes: &[u8]) -> usize {
+        let end = memchr::memchr(b'\n', bytes);
+        self.keep(&bytes[..end.unwrap_or(bytes.len())]);
+        let taken = end.map_or(bytes.len(), |end| end + 1);
+        self.position += taken as u64;
+        if end.is_some() {
             self.line_ends();
             self.line.clear();
             self.line_start = self.position;
-            bytes = &bytes[end + 1..];
         }
-        self.keep(bytes);
-        self.position += bytes.len() as u64;
+        taken
+    }
+
+    /// Takes all lines up to one that begins with dashes: in a body no other tells anything, and most bytes are in bodies.
+    fn pass_lines(&mut self, bytes: &[u8]) -> usize {
+        let taken = memchr::memmem::find(bytes, b"\n--").map_or(bytes.len(), |at| at + 1);
+        let mut line = &bytes[..taken];
+        if let Some(end) = memchr::memrchr(b'\n', line) {
+            self.line.clear();
+            self.line_start = self.position + end as u64 + 1;
+            line = &line[end + 1..];
+        }
+        self.keep(line);
+        self.position += taken as u64;
+        taken
     }
 
     /// The message is over: no line follows the one under way.
@@ -176,5 +207,29 @@ mod tests {
         let text = "some words\r\n".repeat(2000);
         let message = format!("Subject: x\r\n\r\n-----Original Message-----\r\n{text}");
         assert!(borders(message.as_bytes(), 100).is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn passing_over_lines_finds_what_taking_each_finds(
+            lines in proptest::collection::vec("(-{0,3}|a|A: b)\\PC{0,3}\r?\n", 0..40),
+            body in 0_usize..3 * PART_BYTES_MIN,
+            piece in 1_usize..200,
+        ) {
+            let mut message = lines.concat().into_bytes();
+            message.extend(std::iter::repeat_n(b"a body of a part\n", body / 17).flatten());
+            message.extend_from_slice(lines.concat().as_bytes());
+            let mut slow = PartFinder::new();
+            let mut rest = message.as_slice();
+            while !rest.is_empty() {
+                rest = &rest[slow.take_line(rest)..];
+            }
+            slow.end();
+            let mut found = Vec::new();
+            while let Some(border) = slow.border_after(found.last().copied().unwrap_or(0)) {
+                found.push(border);
+            }
+            proptest::prop_assert_eq!(borders(&message, piece), found);
+        }
     }
 }

@@ -73,8 +73,13 @@ impl Cutter {
     }
 }
 
-/// Whether a stream of this media type is cut at the borders of parts, however short it is.
-pub fn is_message(media: &str) -> bool {
+/// Whether a stream is too short to be cut.
+pub fn is_one_chunk(media: &str, bytes: usize) -> bool {
+    bytes <= if is_message(media) { mime::PART_BYTES_MIN } else { CHUNK_BYTES_MIN }
+}
+
+/// Whether a stream of this media type is cut at the borders of parts.
+fn is_message(media: &str) -> bool {
     media.eq_ignore_ascii_case("message/rfc822")
 }
 

@@ -4,7 +4,7 @@ use larder_sdk::StreamInfo;
 
 use crate::{
     catalog::{Content, StreamRecord},
-    chunker::{CHUNK_BYTES_MIN, Chunker, Cutter, is_message},
+    chunker::{Chunker, Cutter, is_one_chunk},
     error::Result,
     hash::{BlobId, Digest},
     index::BlobKind,
@@ -21,7 +21,7 @@ pub(super) struct StreamStore<'run> {
     chunker: Chunker,
     data: FrameSlot,
     lists: FrameSlot,
-    /// What is read and not yet cut.
+    /// What is read and not yet cut, behind what is cut and not yet thrown away.
     buffer: Vec<u8>,
 }
 
@@ -39,14 +39,32 @@ impl<'run> StreamStore<'run> {
 
     /// Stores a stream that is in memory.
     pub(super) fn whole(&mut self, info: &StreamInfo, bytes: &[u8]) -> Result<StreamRecord> {
-        if bytes.is_empty() || bytes.len() > CHUNK_BYTES_MIN || is_message(&info.media) {
-            let mut open = self.begin(info);
-            open.write(bytes)?;
-            return open.finish();
-        }
         let digest = Digest::of(bytes);
-        self.saver.add(&self.data, self.repository.keys().blob_id(&digest).short(), bytes)?;
-        Ok(record(info, bytes.len() as u64, digest, Content::One))
+        let length = bytes.len() as u64;
+        if bytes.is_empty() {
+            return Ok(record(info, length, digest, Content::Empty));
+        }
+        let mut list = ChunkList::default();
+        if !is_one_chunk(&info.media, bytes.len()) {
+            let mut cutter = Cutter::new(self.chunker.clone(), &info.media);
+            cutter.feed(bytes);
+            cutter.end();
+            let mut rest = bytes;
+            while !rest.is_empty() {
+                let chunk;
+                (chunk, rest) = rest.split_at(cutter.chunk(rest));
+                // One chunk has its stream's digest: the longest thing to do about it is done.
+                if chunk.len() == bytes.len() {
+                    break;
+                }
+                list.push(self, 0, self.save(&self.data, chunk)?)?;
+            }
+        }
+        if list.is_empty() {
+            self.saver.add(&self.data, self.repository.keys().blob_id(&digest).short(), bytes)?;
+            return Ok(record(info, length, digest, Content::One));
+        }
+        Ok(record(info, length, digest, list.finish(self)?))
     }
 
     /// Begins a stream that comes in pieces.
@@ -57,9 +75,10 @@ impl<'run> StreamStore<'run> {
             store: self,
             info,
             cutter,
+            start: 0,
             hasher: blake3::Hasher::new(),
             bytes: 0,
-            levels: vec![Vec::new()],
+            list: ChunkList::default(),
         }
     }
 
@@ -75,10 +94,11 @@ pub(super) struct OpenStream<'store, 'run> {
     store: &'store mut StreamStore<'run>,
     info: &'store StreamInfo,
     cutter: Cutter,
+    /// Where in the buffer the next chunk begins.
+    start: usize,
     hasher: blake3::Hasher,
     bytes: u64,
-    /// Ids of chunks, then of blobs of ids, level by level.
-    levels: Vec<Vec<BlobId>>,
+    list: ChunkList,
 }
 
 impl OpenStream<'_, '_> {
@@ -87,60 +107,79 @@ impl OpenStream<'_, '_> {
         self.hasher.update(piece);
         self.bytes += piece.len() as u64;
         self.cutter.feed(piece);
+        // Not after every chunk: what is left would be moved over and over.
+        if self.start >= self.store.buffer.len() / 2 {
+            self.store.buffer.drain(..self.start);
+            self.start = 0;
+        }
         self.store.buffer.extend_from_slice(piece);
         self.cut(self.cutter.needs())
     }
 
     /// Cuts chunks as long as this many bytes are there.
     fn cut(&mut self, bytes_min: usize) -> Result<()> {
-        let mut start = 0;
-        while self.store.buffer.len() - start >= bytes_min.max(1) {
-            let end = start + self.cutter.chunk(&self.store.buffer[start..]);
-            let id = self.store.save(&self.store.data, &self.store.buffer[start..end])?;
-            self.push(0, id)?;
-            start = end;
+        while self.store.buffer.len() - self.start >= bytes_min.max(1) {
+            let end = self.start + self.cutter.chunk(&self.store.buffer[self.start..]);
+            let id = self.store.save(&self.store.data, &self.store.buffer[self.start..end])?;
+            self.list.push(self.store, 0, id)?;
+            self.start = end;
         }
-        self.store.buffer.drain(..start);
         Ok(())
-    }
-
-    fn push(&mut self, level: usize, id: BlobId) -> Result<()> {
-        if self.levels[level].len() == LIST_IDS_MAX {
-            self.fold(level)?;
-        }
-        self.levels[level].push(id);
-        Ok(())
-    }
-
-    /// Puts a full list into a blob, which stands for it one level up.
-    fn fold(&mut self, level: usize) -> Result<()> {
-        let ids = std::mem::take(&mut self.levels[level]);
-        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.0).collect();
-        let id = self.store.save(&self.store.lists, &bytes)?;
-        if self.levels.len() == level + 1 {
-            self.levels.push(Vec::new());
-        }
-        self.push(level + 1, id)
     }
 
     /// Ends the stream.
     pub(super) fn finish(mut self) -> Result<StreamRecord> {
         self.cutter.end();
         self.cut(1)?;
+        let content = self.list.finish(self.store)?;
+        Ok(record(self.info, self.bytes, Digest(*self.hasher.finalize().as_bytes()), content))
+    }
+}
+
+/// Ids of chunks, then of blobs of ids, level by level.
+#[derive(Default)]
+struct ChunkList {
+    levels: Vec<Vec<BlobId>>,
+}
+
+impl ChunkList {
+    fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    fn push(&mut self, store: &StreamStore<'_>, level: usize, id: BlobId) -> Result<()> {
+        if self.levels.len() == level {
+            self.levels.push(Vec::new());
+        }
+        if self.levels[level].len() == LIST_IDS_MAX {
+            self.fold(store, level)?;
+        }
+        self.levels[level].push(id);
+        Ok(())
+    }
+
+    /// Puts a full list into a blob, which stands for it one level up.
+    fn fold(&mut self, store: &StreamStore<'_>, level: usize) -> Result<()> {
+        let ids = std::mem::take(&mut self.levels[level]);
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| id.0).collect();
+        let id = store.save(&store.lists, &bytes)?;
+        self.push(store, level + 1, id)
+    }
+
+    fn finish(mut self, store: &StreamStore<'_>) -> Result<Content> {
         let mut level = 0;
         while level + 1 < self.levels.len() {
             if !self.levels[level].is_empty() {
-                self.fold(level)?;
+                self.fold(store, level)?;
             }
             level += 1;
         }
-        let ids = std::mem::take(&mut self.levels[level]);
-        let content = match (ids.len(), level) {
+        let ids = self.levels.pop().unwrap_or_default();
+        Ok(match (ids.len(), level) {
             (0, _) => Content::Empty,
             (1, 0) => Content::One,
             _ => Content::List { depth: level as u8, ids },
-        };
-        Ok(record(self.info, self.bytes, Digest(*self.hasher.finalize().as_bytes()), content))
+        })
     }
 }
 
