@@ -13,12 +13,16 @@ use crate::{
 
 /// Deepest list of lists: 4096 to this power chunks.
 const DEPTH_MAX: u8 = 6;
+/// Chunks are read ahead up to this many bytes, so that neighbours come with one request.
+const AHEAD_BYTES: u64 = 4 << 20;
 
 /// Reads a stream chunk by chunk; at its end length and digest are checked.
 pub struct ContentReader {
     blobs: Arc<BlobReader>,
     /// Ids to come, each with its depth: 0 for chunks.
     queue: VecDeque<(u8, BlobId)>,
+    /// Chunks read and not yet passed on.
+    ready: VecDeque<Bytes>,
     /// `None` for a stream of one chunk: that chunk's id follows from the stream's digest and is checked as it is read.
     hasher: Option<blake3::Hasher>,
     bytes: u64,
@@ -40,23 +44,20 @@ impl ContentReader {
         };
         let expected = (stream.bytes, stream.digest);
         let hasher = (stream.content != Content::One).then(blake3::Hasher::new);
-        Ok(Self { blobs, queue, hasher, bytes: 0, expected })
+        Ok(Self { blobs, queue, ready: VecDeque::new(), hasher, bytes: 0, expected })
     }
 
     /// The next chunk; `None` at the end, once everything was found to be right.
     pub fn next_chunk(&mut self) -> Result<Option<Bytes>> {
-        while let Some((depth, id)) = self.queue.pop_front() {
-            let blob = self.blobs.read(&id)?;
-            if depth == 0 {
-                if let Some(hasher) = &mut self.hasher {
-                    hasher.update(&blob);
-                }
-                self.bytes += blob.len() as u64;
-                return Ok(Some(blob));
+        if self.ready.is_empty() {
+            self.read_ahead()?;
+        }
+        if let Some(chunk) = self.ready.pop_front() {
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(&chunk);
             }
-            for id in ids_of(&blob)?.into_iter().rev() {
-                self.queue.push_front((depth - 1, id));
-            }
+            self.bytes += chunk.len() as u64;
+            return Ok(Some(chunk));
         }
         let (bytes, digest) = self.expected;
         let digest_holds =
@@ -69,6 +70,25 @@ impl ContentReader {
                 self.bytes
             )))
         }
+    }
+}
+
+impl ContentReader {
+    /// Reads the chunks that come next, if any are left.
+    fn read_ahead(&mut self) -> Result<()> {
+        while let Some(&(depth, id)) = self.queue.front() {
+            if depth == 0 {
+                let next = self.queue.iter().map_while(|(depth, id)| (*depth == 0).then_some(*id));
+                self.ready = self.blobs.read_first(next, AHEAD_BYTES)?.into();
+                self.queue.drain(..self.ready.len());
+                return Ok(());
+            }
+            self.queue.pop_front();
+            for id in ids_of(&self.blobs.read(&id)?)?.into_iter().rev() {
+                self.queue.push_front((depth - 1, id));
+            }
+        }
+        Ok(())
     }
 }
 

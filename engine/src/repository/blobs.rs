@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -51,11 +52,25 @@ impl BlobReader {
     }
 
     fn try_read(&self, id: &BlobId) -> Result<Bytes> {
-        let location = self.repository.index().find(id.short()).ok_or_else(|| {
+        let location = self.locate(id)?;
+        self.take_out(id, &location, &self.frame(&location, None)?)
+    }
+
+    /// Where a blob lies.
+    pub(super) fn locate(&self, id: &BlobId) -> Result<Location> {
+        self.repository.index().find(id.short()).ok_or_else(|| {
             EngineError::damaged(format!("blob {id} is in no index segment"))
                 .with_hint("run `larder check` to see what is damaged")
-        })?;
-        let blob = self.read_at(&location)?;
+        })
+    }
+
+    /// A blob out of its frame, checked against its id.
+    pub(super) fn take_out(&self, id: &BlobId, location: &Location, frame: &Bytes) -> Result<Bytes> {
+        let range = location.offset as usize..location.offset as usize + location.bytes as usize;
+        if range.end > frame.len() {
+            return Err(damaged(location.kind, location.pack, "a frame is shorter than the index says"));
+        }
+        let blob = frame.slice(range);
         if self.repository.keys().blob_id(&Digest::of(&blob)) != *id {
             return Err(damaged(
                 location.kind,
@@ -66,24 +81,27 @@ impl BlobReader {
         Ok(blob)
     }
 
-    fn read_at(&self, location: &Location) -> Result<Bytes> {
-        let frame = self.frame(location.kind, location.pack, location.frame)?;
-        let range = location.offset as usize..location.offset as usize + location.bytes as usize;
-        if range.end > frame.len() {
-            return Err(damaged(location.kind, location.pack, "a frame is shorter than the index says"));
-        }
-        Ok(frame.slice(range))
+    /// True if a blob's frame is in memory.
+    pub(super) fn holds(&self, location: &Location) -> bool {
+        self.frames().slots.contains_key(&(location.pack, location.frame.number))
     }
 
-    /// A frame's plain blobs. Who asks for a frame that another thread is reading waits for that one.
-    fn frame(&self, kind: BlobKind, pack: ObjectName, place: FramePlace) -> Result<Bytes> {
+    /// The plain blobs of a blob's frame, whose sealed bytes may have been read before. Who asks for a frame that another thread is
+    /// reading waits for that one.
+    pub(super) fn frame(&self, of: &Location, sealed: Option<&[u8]>) -> Result<Bytes> {
+        let (kind, pack, place) = (of.kind, of.pack, of.frame);
         let at = (pack, place.number);
         let slot = self.frames().slot(at);
         let mut held = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(frame) = &*held {
             return Ok(frame.clone());
         }
-        let read = self.read_frame(kind, pack, place);
+        let read = match sealed {
+            Some(sealed) => self.open_frame(kind, pack, place, sealed.to_vec()),
+            None => self
+                .read_range(kind, pack, frame_range(&place))
+                .and_then(|sealed| self.open_frame(kind, pack, place, sealed.into())),
+        };
         match &read {
             Ok(frame) => {
                 *held = Some(frame.clone());
@@ -94,13 +112,21 @@ impl BlobReader {
         read
     }
 
-    fn read_frame(&self, kind: BlobKind, pack: ObjectName, place: FramePlace) -> Result<Bytes> {
-        let range = u64::from(place.offset)..u64::from(place.offset) + u64::from(place.sealed_bytes);
+    /// Bytes of a pack as they are stored.
+    pub(super) fn read_range(&self, kind: BlobKind, pack: ObjectName, range: Range<u64>) -> Result<Bytes> {
+        let key = layout::pack_key(kind, pack)?;
+        self.repository.store().get_range(&key, range).map_err(|error| unreadable(&key, error))
+    }
+
+    fn open_frame(
+        &self,
+        kind: BlobKind,
+        pack: ObjectName,
+        place: FramePlace,
+        mut sealed: Vec<u8>,
+    ) -> Result<Bytes> {
         let reader = self.pack(kind, pack)?;
         let key = layout::pack_key(kind, pack)?;
-        let bytes =
-            self.repository.store().get_range(&key, range).map_err(|error| unreadable(&key, error))?;
-        let mut sealed = Vec::from(bytes);
         let frame = reader
             .frame(place.number, &mut sealed)
             .and_then(decode_frame)
@@ -138,6 +164,11 @@ impl BlobReader {
     fn frames(&self) -> std::sync::MutexGuard<'_, FrameCache> {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where a frame lies in its pack, in bytes.
+pub(super) fn frame_range(place: &FramePlace) -> Range<u64> {
+    u64::from(place.offset)..u64::from(place.offset) + u64::from(place.sealed_bytes)
 }
 
 /// Most pack headers kept.

@@ -7,6 +7,7 @@ mod local;
 mod nodes;
 mod objects;
 pub mod packer;
+mod ranged;
 mod records;
 mod saver;
 mod segments;

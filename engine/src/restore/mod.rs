@@ -1,5 +1,6 @@
 //! From a snapshot back to files.
 
+mod batch;
 pub mod directory;
 mod plan;
 mod run;

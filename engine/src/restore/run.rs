@@ -1,38 +1,33 @@
-//! One restore into a directory: one thread walks the snapshot and makes folders, a few write files.
+//! One restore into a directory: one thread walks the snapshot and makes folders, a few write files, a batch of neighbours at a time.
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        Mutex, PoisonError,
+        mpsc::{SyncSender, sync_channel},
     },
 };
 
-use larder_sdk::{ContainerId, Item, ItemId, Kind, Name};
+use larder_sdk::{ContainerId, Item, ItemId, Name};
 
 use super::{
     RestoreOptions, RestoreReport,
-    directory::{
-        ContainerTarget, DirectoryOptions, DirectoryTarget, FileTarget, Outcome, RestoreError,
-        RestoreErrorKind,
-    },
+    batch::{Batch, Job, Writing},
+    directory::{ContainerTarget, DirectoryOptions, DirectoryTarget, RestoreError, RestoreErrorKind},
     plan::Filter,
 };
 use crate::{
-    browse::{ContentReader, Entry, SnapshotView},
-    catalog::{ItemRecord, StreamRecord},
+    browse::{Entry, SnapshotView},
+    catalog::ItemRecord,
     error::{EngineError, Result},
-    events::{Counts, Event, Events, ItemOutcome},
+    events::Events,
     process::Interrupt,
 };
 
 /// Threads that write files.
 const WRITERS: usize = 4;
-/// Most items that wait for a writer.
-const WAITING_MAX: usize = 256;
-/// Most failures listed one by one.
-const FAILURES_MAX: usize = 10_000;
+/// Most batches that wait for a writer.
+const WAITING_MAX: usize = 4;
 
 /// Writes what a path leads to, and everything below it, into a directory. A folder's contents come directly into the directory; an item
 /// comes by its own name. What cannot be restored is in the report, and the rest is restored.
@@ -54,27 +49,40 @@ pub fn restore(
         })
         .transpose()
         .map_err(into_engine)?;
-    let run = Run {
-        view,
-        events,
-        interrupt,
-        target: target.as_ref(),
-        report: Mutex::default(),
-        counts: LiveCounts::default(),
-    };
+    let writing = Writing::new(view.blobs(), events, interrupt);
     let skip = if start.is_folder() { start.path.len() } else { start.path.len().saturating_sub(1) };
-    let (sender, jobs) = sync_channel::<Job>(WAITING_MAX);
-    let jobs = Mutex::new(jobs);
+    let (sender, batches) = sync_channel::<Batch>(WAITING_MAX);
+    let batches = Mutex::new(batches);
     std::thread::scope(|scope| {
         for _ in 0..WRITERS {
-            scope.spawn(|| run.write_all(&jobs));
+            scope.spawn(|| {
+                loop {
+                    let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(batch) = batch else { return };
+                    writing.write(batch);
+                }
+            });
         }
-        let mut walk = Walk { run: &run, filter: &filter, sender, skip, containers: HashMap::new() };
-        if start.is_folder() { walk.below(&start) } else { walk.entry(&start) }
+        let mut walk = Walk {
+            view,
+            writing: &writing,
+            interrupt,
+            target: target.as_ref(),
+            filter: &filter,
+            batch: Batch::default(),
+            sender,
+            skip,
+            containers: HashMap::new(),
+        };
+        if start.is_folder() {
+            walk.below(&start)?
+        } else {
+            walk.entry(&start)?
+        }
+        walk.send()
     })?;
     interrupt.check()?;
-    let Run { report, .. } = run;
-    let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut report = writing.into_report();
     if let Some(target) = target {
         let finished = target.finish();
         report.failed.extend(
@@ -93,7 +101,7 @@ pub fn restore(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn into_engine(error: RestoreError) -> EngineError {
+pub(super) fn into_engine(error: RestoreError) -> EngineError {
     let hint = match error.kind() {
         RestoreErrorKind::Full => {
             Some("free some room, then run the same restore again: it goes on with what is missing")
@@ -107,121 +115,17 @@ fn into_engine(error: RestoreError) -> EngineError {
     }
 }
 
-/// An item to be written.
-struct Job {
-    container: Option<ContainerTarget>,
-    path: Vec<Name>,
-    shown: String,
-    item: Item,
-    streams: Vec<StreamRecord>,
-}
-
-#[derive(Default)]
-struct LiveCounts {
-    items: AtomicU64,
-    bytes: AtomicU64,
-    failed: AtomicU64,
-}
-
-struct Run<'run> {
+/// The walk over the snapshot.
+struct Walk<'run> {
     view: &'run SnapshotView,
-    events: &'run dyn Events,
+    writing: &'run Writing<'run>,
     interrupt: &'run Interrupt,
     /// `None` on a dry run.
     target: Option<&'run DirectoryTarget>,
-    report: Mutex<RestoreReport>,
-    counts: LiveCounts,
-}
-
-impl Run<'_> {
-    fn report(&self) -> MutexGuard<'_, RestoreReport> {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn failed(&self, path: String, why: String) {
-        self.counts.failed.fetch_add(1, Ordering::Relaxed);
-        let outcome = ItemOutcome::NotRestored(why.clone());
-        self.events.event(Event::Item { container: String::new(), item: path.clone(), outcome });
-        let mut report = self.report();
-        if report.failed.len() < FAILURES_MAX {
-            report.failed.push((path, why));
-        }
-    }
-
-    fn write_all(&self, jobs: &Mutex<Receiver<Job>>) {
-        loop {
-            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(job) = job else { return };
-            // Waiting jobs are let go, so that the walk is not left waiting for room.
-            if self.interrupt.is_requested() {
-                continue;
-            }
-            match self.write(&job) {
-                Ok(outcome) => self.count(outcome),
-                Err(error) => self.failed(job.shown, error.full_message()),
-            }
-            self.tell();
-        }
-    }
-
-    fn count(&self, outcome: Outcome) {
-        self.counts.items.fetch_add(1, Ordering::Relaxed);
-        let mut report = self.report();
-        match outcome {
-            Outcome::Kept => report.kept += 1,
-            Outcome::Written | Outcome::Linked => report.items += 1,
-        }
-    }
-
-    fn tell(&self) {
-        self.events.event(Event::Progress(Counts {
-            items: self.counts.items.load(Ordering::Relaxed),
-            bytes: self.counts.bytes.load(Ordering::Relaxed),
-            failed: self.counts.failed.load(Ordering::Relaxed),
-            ..Counts::default()
-        }));
-    }
-
-    fn write(&self, job: &Job) -> Result<Outcome> {
-        let Some(container) = &job.container else {
-            let bytes: u64 = job.streams.iter().map(|stream| stream.bytes).sum();
-            self.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
-            let mut report = self.report();
-            report.files += job.streams.len() as u64;
-            report.bytes += bytes;
-            return Ok(Outcome::Written);
-        };
-        if job.item.kind == Kind::SYMLINK || job.item.kind == Kind::SPECIAL {
-            return container.special(&job.path, &job.item).map_err(into_engine);
-        }
-        let mut outcome = Outcome::Kept;
-        for stream in &job.streams {
-            match container.file(&job.path, &job.item, &stream.name).map_err(into_engine)? {
-                FileTarget::Done(Outcome::Kept) => {}
-                FileTarget::Done(done) => outcome = done,
-                FileTarget::Write(mut writer) => {
-                    let mut content = ContentReader::open(Arc::clone(self.view.blobs()), stream)?;
-                    while let Some(chunk) = content.next_chunk()? {
-                        self.interrupt.check()?;
-                        writer.write(&chunk).map_err(into_engine)?;
-                        self.counts.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                    }
-                    outcome = writer.finish().map_err(into_engine)?;
-                    let mut report = self.report();
-                    report.files += 1;
-                    report.bytes += stream.bytes;
-                }
-            }
-        }
-        Ok(outcome)
-    }
-}
-
-/// The walk over the snapshot.
-struct Walk<'run> {
-    run: &'run Run<'run>,
     filter: &'run Filter,
-    sender: SyncSender<Job>,
+    /// Items for the next writer that is free.
+    batch: Batch,
+    sender: SyncSender<Batch>,
     /// Parts of a path that stand above what is restored.
     skip: usize,
     containers: HashMap<ContainerId, ContainerTarget>,
@@ -234,12 +138,12 @@ impl Walk<'_> {
         {
             self.container_root(start, &container.container.clone());
         }
-        self.run.view.walk(start, &mut |found| {
-            self.run.interrupt.check()?;
+        self.view.walk(start, &mut |found| {
+            self.interrupt.check()?;
             match found {
                 Ok(entry) => self.entry(&entry),
                 Err(broken) => {
-                    self.run.failed(broken.path, broken.error.full_message());
+                    self.writing.failed(broken.path, broken.error.full_message());
                     Ok(())
                 }
             }
@@ -270,8 +174,14 @@ impl Walk<'_> {
         if record.folder && streams.is_empty() {
             return Ok(());
         }
-        let job = Job { container: target, path, shown, item, streams };
-        self.sender.send(job).map_err(|_| EngineError::failed("the threads that write files stopped"))
+        self.batch.push(Job { container: target, path, shown, item, streams });
+        if self.batch.is_full() { self.send() } else { Ok(()) }
+    }
+
+    /// Hands over what was gathered.
+    fn send(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        self.sender.send(batch).map_err(|_| EngineError::failed("the threads that write files stopped"))
     }
 
     /// Folders are made as they come, unless only some items are asked for: then those make what they need.
@@ -289,21 +199,21 @@ impl Walk<'_> {
         if let Some(target) = target
             && let Err(error) = target.folder(path, item)
         {
-            return self.run.failed(shown.to_owned(), error.to_string());
+            return self.writing.failed(shown.to_owned(), error.to_string());
         }
-        self.run.report().folders += 1;
+        self.writing.report().folders += 1;
     }
 
     fn container_root(&mut self, entry: &Entry, container: &larder_sdk::Container) {
         let Some(target) = self.target(&container.id) else { return };
         let path = entry.path.get(self.skip..).unwrap_or_default();
         if let Err(error) = target.root(path, container) {
-            self.run.failed(entry.path_text(), error.to_string());
+            self.writing.failed(entry.path_text(), error.to_string());
         }
     }
 
     fn target(&mut self, id: &ContainerId) -> Option<ContainerTarget> {
-        let target = self.run.target?;
+        let target = self.target?;
         Some(self.containers.entry(id.clone()).or_insert_with(|| target.container()).clone())
     }
 }

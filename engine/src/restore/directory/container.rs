@@ -5,7 +5,7 @@ use std::sync::Arc;
 use larder_sdk::{Container, Item, Kind, Name, StreamInfo};
 
 use super::{
-    FileTarget, FileWriter, Outcome, Overwrite,
+    FilePlan, FileTarget, Outcome, Overwrite,
     attributes::Attributes,
     error::Result,
     layout::TargetPath,
@@ -41,14 +41,15 @@ impl ContainerTarget {
         self.target.folder(path, Attributes::of_item(item, self.target.owners()))
     }
 
-    /// Begins a file for one of an item's streams.
+    /// Decides about a file for one of an item's streams.
     pub fn file(&self, path: &[Name], item: &Item, stream: &str) -> Result<FileTarget> {
         let target = &self.target;
         let (path, changed) = TargetPath::of_stream(path, item, stream);
         target.note_changed(&path, changed);
         let (folder, name) = target.enter(&path)?;
         let main = stream == StreamInfo::CONTENT && !item.folder;
-        let existing = target.existing(&folder, &path, &name)?;
+        // A folder that this restore made holds nothing that it could meet.
+        let existing = if folder.is_new { None } else { target.existing(&folder, &path, &name)? };
         if target.overwrite() == Overwrite::Never && existing.is_some() {
             return Ok(FileTarget::Done(Outcome::Kept));
         }
@@ -75,8 +76,10 @@ impl ContainerTarget {
             return Ok(FileTarget::Done(Outcome::Kept));
         }
         let sparse = main && item.posix.as_ref().is_some_and(|posix| posix.sparse);
-        let plan = Plan { path, folder, name, attributes, sparse, claim };
-        FileWriter::new(Arc::clone(target), plan).map(FileTarget::Write)
+        Ok(FileTarget::Write(FilePlan::new(
+            Arc::clone(target),
+            Plan { path, folder, name, attributes, sparse, claim },
+        )))
     }
 
     /// Makes a symbolic link or a special file.

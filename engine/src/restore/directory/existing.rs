@@ -2,17 +2,18 @@
 
 use larder_sdk::Time;
 use rustix::{
-    fd::OwnedFd,
     fs::{AtFlags, FileType, Stat},
     io::{Errno, Result},
 };
+
+use super::places::Place;
 
 /// An entry that is there.
 pub(super) struct Existing(Stat);
 
 impl Existing {
     /// Looks without following; `None` if nothing is there.
-    pub(super) fn look(folder: &OwnedFd, name: &[u8]) -> Result<Option<Self>> {
+    pub(super) fn look(folder: &Place, name: &[u8]) -> Result<Option<Self>> {
         match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(Self(stat))),
             Err(Errno::NOENT) => Ok(None),

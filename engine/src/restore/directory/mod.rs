@@ -5,7 +5,9 @@
 //! link that stands where a folder should be is replaced or refused, as [`Overwrite`] says.
 //!
 //! Files are written under a temporary name and then take their own, so that what was there stays whole until it is
-//! replaced. Folders get owner, mode and time at the end ([`DirectoryTarget::finish`]). What has to be remembered until
+//! replaced. In a folder that this restore made there is nothing to replace, and a file is written under its own name at once; what a
+//! killed restore leaves of it has another time, by which the next one knows that it must write it again. With
+//! [`Overwrite::Never`], which would keep such a piece, that is not done. Folders get owner, mode and time at the end ([`DirectoryTarget::finish`]). What has to be remembered until
 //! then, folders and the names of files with several, lies in a nameless file in the target, so that memory is bounded.
 
 mod attributes;
@@ -36,7 +38,7 @@ use self::shared::Shared;
 pub use self::{
     container::ContainerTarget,
     error::{RestoreError, RestoreErrorKind, Result},
-    writer::FileWriter,
+    writer::{FilePlan, FileWriter},
 };
 pub use super::Overwrite;
 pub(crate) use layout::member_path;
@@ -79,8 +81,8 @@ pub enum Outcome {
 
 /// A file to be written, or what became of it at once.
 pub enum FileTarget {
-    /// Write the stream's bytes and finish.
-    Write(FileWriter),
+    /// Begin it, write the stream's bytes and finish.
+    Write(FilePlan),
     /// The stream need not be read.
     Done(Outcome),
 }

@@ -3,13 +3,13 @@
 //! Whatever else happens in the target, every call names one entry of a folder held open, so nothing can lead outside.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::{
-    fd::OwnedFd,
+    fd::{AsFd, BorrowedFd, OwnedFd},
     fs::{AtFlags, CWD, Mode, OFlags},
     io::Errno,
 };
@@ -30,27 +30,50 @@ pub(super) const PLACE: OFlags =
 
 /// How many folders are held open for the entries that follow.
 const RECENT_MAX: usize = 32;
+/// Most folders that are remembered as made by this restore, at about 24 bytes each. In further ones files are written the long way.
+const NEW_MAX: usize = 256 << 10;
+
+/// A folder held open.
+pub(super) struct Place {
+    folder: OwnedFd,
+    /// True if this restore made it: what is in it, it has put there.
+    pub(super) is_new: bool,
+}
+
+impl AsFd for Place {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+}
 
 /// The target's folders.
 pub(super) struct Places {
     path: PathBuf,
-    root: Arc<OwnedFd>,
+    root: Arc<Place>,
+    /// Device and inode of the folders made by this restore.
+    new: Mutex<HashSet<(u64, u64)>>,
     /// True if what stands where a folder should be may be replaced by it.
     replace: bool,
     /// The folders used last, the very last first.
-    recent: Mutex<VecDeque<(TargetPath, Arc<OwnedFd>)>>,
+    recent: Mutex<VecDeque<(TargetPath, Arc<Place>)>>,
 }
 
 impl Places {
     /// Makes the root if it is missing, and opens it. The root itself may be reached through links: the user named it.
     pub(super) fn create(path: &Path, replace: bool) -> Result<Self> {
         let failed = |doing, errno| RestoreError::new(doing, path.to_owned(), errno);
-        std::fs::create_dir_all(path).map_err(|error| {
+        let is_new = make_root(path).map_err(|error| {
             failed("making the folder", Errno::from_io_error(&error).unwrap_or(Errno::IO))
         })?;
-        let root = rustix::fs::openat(CWD, path, PLACE.difference(OFlags::NOFOLLOW), Mode::empty())
+        let folder = rustix::fs::openat(CWD, path, PLACE.difference(OFlags::NOFOLLOW), Mode::empty())
             .map_err(|errno| failed("opening", errno))?;
-        Ok(Self { path: path.to_owned(), root: Arc::new(root), replace, recent: Mutex::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            root: Arc::new(Place { folder, is_new }),
+            new: Mutex::default(),
+            replace,
+            recent: Mutex::default(),
+        })
     }
 
     /// An error about a path of the target.
@@ -64,17 +87,23 @@ impl Places {
     }
 
     /// The root itself.
-    pub(super) fn root(&self) -> &Arc<OwnedFd> {
+    pub(super) fn root(&self) -> &Arc<Place> {
         &self.root
     }
 
     /// The folder at a path. It and the folders above it are made if they are missing, with the user's default mode.
-    pub(super) fn folder(&self, path: &TargetPath) -> Result<Arc<OwnedFd>> {
+    pub(super) fn folder(&self, path: &TargetPath) -> Result<Arc<Place>> {
+        if path.as_bytes().is_empty() {
+            return Ok(Arc::clone(&self.root));
+        }
         if let Some(known) = self.recall(path) {
             return Ok(known);
         }
         let folder = match self.open(path, PLACE) {
-            Ok(folder) => Arc::new(folder),
+            Ok(folder) => {
+                let is_new = id_of(&folder).is_ok_and(|id| self.new_folders().contains(&id));
+                Arc::new(Place { folder, is_new })
+            }
             Err(_) => self.make(path, Mode::from_raw_mode(0o777))?.0,
         };
         self.remember(path, &folder);
@@ -82,7 +111,7 @@ impl Places {
     }
 
     /// Makes a folder that its owner may use, or opens it if it is there. True if it was made.
-    pub(super) fn make(&self, path: &TargetPath, mode: Mode) -> Result<(Arc<OwnedFd>, bool)> {
+    pub(super) fn make(&self, path: &TargetPath, mode: Mode) -> Result<(Arc<Place>, bool)> {
         let mut here = Arc::clone(&self.root);
         let (mut new, mut parts) = (false, path.parts().peekable());
         while let Some(part) = parts.next() {
@@ -91,7 +120,13 @@ impl Places {
             let (next, new_one) = self
                 .step(&here, part, mode)
                 .map_err(|errno| self.failed("making the folder", path, errno))?;
-            (here, new) = (Arc::new(next), new_one);
+            if new_one && let Ok(id) = id_of(&next) {
+                let mut folders = self.new_folders();
+                if folders.len() < NEW_MAX {
+                    folders.insert(id);
+                }
+            }
+            (here, new) = (Arc::new(Place { folder: next, is_new: new_one }), new_one);
         }
         if !new {
             // Best effort: where it fails, writing into the folder will say so.
@@ -100,7 +135,7 @@ impl Places {
         Ok((here, new))
     }
 
-    fn step(&self, here: &OwnedFd, part: &[u8], mode: Mode) -> rustix::io::Result<(OwnedFd, bool)> {
+    fn step(&self, here: &Place, part: &[u8], mode: Mode) -> rustix::io::Result<(OwnedFd, bool)> {
         let open = || rustix::fs::openat(here, part, PLACE, Mode::empty());
         match open() {
             Ok(folder) => return Ok((folder, false)),
@@ -136,22 +171,41 @@ impl Places {
         let mut parts = path.parts().peekable();
         while let Some(part) = parts.next() {
             let flags = if parts.peek().is_some() { PLACE } else { flags };
-            let next = rustix::fs::openat(here.as_ref().unwrap_or(&self.root), part, flags, Mode::empty())?;
+            let above = here.as_ref().map_or(self.root.as_fd(), AsFd::as_fd);
+            let next = rustix::fs::openat(above, part, flags, Mode::empty())?;
             here = Some(next);
         }
         here.map_or_else(|| rustix::fs::openat(&self.root, c".", flags, Mode::empty()), Ok)
     }
 
-    fn recall(&self, path: &TargetPath) -> Option<Arc<OwnedFd>> {
+    fn new_folders(&self) -> MutexGuard<'_, HashSet<(u64, u64)>> {
+        self.new.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recall(&self, path: &TargetPath) -> Option<Arc<Place>> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let at = recent.iter().position(|(known, _)| known == path)?;
         recent.swap(0, at);
         recent.front().map(|(_, folder)| Arc::clone(folder))
     }
 
-    fn remember(&self, path: &TargetPath, folder: &Arc<OwnedFd>) {
+    fn remember(&self, path: &TargetPath, folder: &Arc<Place>) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_front((path.clone(), Arc::clone(folder)));
         recent.truncate(RECENT_MAX);
     }
+}
+
+/// Makes the root with all above it. True if it was not there.
+fn make_root(path: &Path) -> std::io::Result<bool> {
+    match std::fs::create_dir(path) {
+        Ok(()) => Ok(true),
+        Err(_) => std::fs::create_dir_all(path).map(|()| false),
+    }
+}
+
+/// A folder's device and inode.
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the types differ from system to system")]
+fn id_of(folder: &OwnedFd) -> rustix::io::Result<(u64, u64)> {
+    rustix::fs::fstat(folder).map(|stat| (stat.st_dev as u64, stat.st_ino as u64))
 }

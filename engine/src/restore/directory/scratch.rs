@@ -8,7 +8,7 @@ use rustix::{
     io::{Errno, Result},
 };
 
-use super::temporary::Temporary;
+use super::{places::Place, temporary::Temporary};
 
 const LENGTH_BYTES: usize = 4;
 
@@ -20,7 +20,7 @@ pub(super) struct Scratch {
 
 impl Scratch {
     /// Makes the file in a folder. It has no name any more when this returns, and is gone with the process.
-    pub(super) fn new(folder: &Arc<OwnedFd>) -> Result<Self> {
+    pub(super) fn new(folder: &Arc<Place>) -> Result<Self> {
         let (file, name) = Temporary::file(folder, OFlags::RDWR, 0o600)?;
         drop(name);
         Ok(Self { file, end: Mutex::new(0) })

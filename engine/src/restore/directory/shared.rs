@@ -7,7 +7,6 @@ use std::{
 
 use larder_sdk::Name;
 use rustix::{
-    fd::OwnedFd,
     fs::{AtFlags, Mode},
     io::Errno,
 };
@@ -20,7 +19,7 @@ use super::{
     folders::Folders,
     layout::TargetPath,
     links::Claim,
-    places::Places,
+    places::{Place, Places},
     scratch::Scratch,
     temporary::Temporary,
 };
@@ -97,7 +96,7 @@ impl Shared {
     }
 
     /// Opens the folder that an entry lies in.
-    pub(super) fn enter(&self, path: &TargetPath) -> Result<(Arc<OwnedFd>, Vec<u8>)> {
+    pub(super) fn enter(&self, path: &TargetPath) -> Result<(Arc<Place>, Vec<u8>)> {
         let (folder, name) = path.split().ok_or_else(|| self.places.failed("writing", path, Errno::ISDIR))?;
         Ok((self.places.folder(&folder)?, name.to_vec()))
     }
@@ -105,7 +104,7 @@ impl Shared {
     /// What stands under a name now.
     pub(super) fn existing(
         &self,
-        folder: &OwnedFd,
+        folder: &Place,
         path: &TargetPath,
         name: &[u8],
     ) -> Result<Option<Existing>> {
@@ -135,7 +134,7 @@ impl Shared {
                 return Ok(Outcome::Kept);
             }
         }
-        let make = |_: &OwnedFd, temporary: &str| {
+        let make = |_: &Place, temporary: &str| {
             rustix::fs::linkat(&first_folder, &first_name, &folder, temporary, AtFlags::empty())
         };
         let ((), temporary) = Temporary::new(&folder, make).map_err(failed)?;

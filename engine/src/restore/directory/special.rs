@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use larder_sdk::{Item, Kind};
 use rustix::{
-    fd::OwnedFd,
     fs::{FileType, Mode},
     io::{Errno, Result},
 };
 
-use super::temporary::Temporary;
+use super::{places::Place, temporary::Temporary};
 
 /// Makes the entry in a folder under a temporary name. [`Errno::INVAL`] if the item is none of these.
-pub(super) fn make(folder: &Arc<OwnedFd>, item: &Item) -> Result<Temporary> {
+pub(super) fn make(folder: &Arc<Place>, item: &Item) -> Result<Temporary> {
     let posix = item.posix.as_ref().ok_or(Errno::INVAL)?;
     if item.kind == Kind::SYMLINK {
         if posix.target.is_empty() {

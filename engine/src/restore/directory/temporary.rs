@@ -14,22 +14,21 @@ use rustix::{
     io::{Errno, Result},
 };
 
+use super::places::Place;
+
 /// How often another name is tried if someone has taken one: with 64 random bits, once is enough.
 const TRIES: usize = 4;
 
 /// A name in a folder that is removed on drop.
 pub(super) struct Temporary {
-    folder: Arc<OwnedFd>,
+    folder: Arc<Place>,
     name: String,
     placed: bool,
 }
 
 impl Temporary {
     /// Makes an entry under a free name with `make`.
-    pub(super) fn new<T>(
-        folder: &Arc<OwnedFd>,
-        make: impl Fn(&OwnedFd, &str) -> Result<T>,
-    ) -> Result<(T, Self)> {
+    pub(super) fn new<T>(folder: &Arc<Place>, make: impl Fn(&Place, &str) -> Result<T>) -> Result<(T, Self)> {
         let mut taken = Errno::EXIST;
         for _ in 0..TRIES {
             let name = free_name();
@@ -43,7 +42,7 @@ impl Temporary {
     }
 
     /// Makes a file. The mode is what the user's mask leaves of `mode`.
-    pub(super) fn file(folder: &Arc<OwnedFd>, flags: OFlags, mode: u32) -> Result<(OwnedFd, Self)> {
+    pub(super) fn file(folder: &Arc<Place>, flags: OFlags, mode: u32) -> Result<(OwnedFd, Self)> {
         let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Self::new(folder, |folder, name| rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode)))
     }

@@ -49,7 +49,7 @@ fn target(root: &Path, overwrite: Overwrite) -> (DirectoryTarget, ContainerTarge
 
 fn writer(container: &ContainerTarget, path: &[Name], item: &Item) -> FileWriter {
     match container.file(path, item, "content").unwrap() {
-        FileTarget::Write(writer) => writer,
+        FileTarget::Write(plan) => plan.begin().unwrap(),
         FileTarget::Done(outcome) => panic!("{outcome:?}"),
     }
 }
@@ -66,7 +66,8 @@ fn write_stream(
     bytes: &[u8],
 ) -> Result<Outcome> {
     match container.file(path, item, stream)? {
-        FileTarget::Write(mut writer) => {
+        FileTarget::Write(plan) => {
+            let mut writer = plan.begin()?;
             writer.write(bytes)?;
             writer.finish()
         }
@@ -450,4 +451,69 @@ fn many_threads_may_write() {
         }
     }
     assert_eq!(inodes.len(), 20);
+}
+
+/// What stands in a folder that a restore made, while a file in it is being written and after that fails.
+#[test]
+fn in_a_folder_of_its_own_a_file_is_written_under_its_own_name_and_removed_if_it_fails() {
+    let home = tempfile::tempdir().unwrap();
+    let (_target, container) = target(home.path(), Overwrite::Changed);
+    container.folder(&names("new"), &item(Kind::FOLDER, 0o040_755)).unwrap();
+    let new = home.path().join("new");
+    let mut half = writer(&container, &names("new/file"), &file_item());
+    half.write(b"half").unwrap();
+    assert_eq!(entries(&new), ["file"]);
+    assert_eq!(mode(&new.join("file")), 0o600, "nobody else reads it before it is whole");
+    drop(half);
+    assert!(entries(&new).is_empty());
+
+    let half = writer(&container, &names("new/file"), &file_item());
+    fs::rename(new.join("file"), new.join("moved")).unwrap();
+    fs::write(new.join("file"), b"theirs").unwrap();
+    drop(half);
+    assert_eq!(fs::read(new.join("file")).unwrap(), b"theirs", "it is not ours to remove");
+}
+
+#[test]
+fn what_others_put_into_a_new_folder_is_replaced_whole_or_kept() {
+    for overwrite in [Overwrite::Never, Overwrite::Changed] {
+        let home = tempfile::tempdir().unwrap();
+        let (_target, container) = target(home.path(), overwrite);
+        container.folder(&names("new"), &item(Kind::FOLDER, 0o040_755)).unwrap();
+        let path = home.path().join("new/file");
+        fs::write(&path, b"theirs").unwrap();
+        let mut ours = writer(&container, &names("new/file"), &file_item());
+        ours.write(b"ours").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"theirs", "it stays whole until it is replaced");
+        let (outcome, content) = match overwrite {
+            Overwrite::Never => (Outcome::Kept, &b"theirs"[..]),
+            _ => (Outcome::Written, &b"ours"[..]),
+        };
+        assert_eq!(ours.finish().unwrap(), outcome);
+        assert_eq!(fs::read(&path).unwrap(), content);
+        assert_eq!(entries(&home.path().join("new")), ["file"]);
+    }
+}
+
+#[test]
+fn what_a_killed_restore_leaves_is_written_again() {
+    let home = tempfile::tempdir().unwrap();
+    let (_target, container) = target(home.path(), Overwrite::Changed);
+    let mut sized = file_item();
+    sized.streams[0].size = Some(4);
+    container.folder(&names("new"), &item(Kind::FOLDER, 0o040_755)).unwrap();
+    let mut killed = writer(&container, &names("new/file"), &sized);
+    killed.write(b"ha").unwrap();
+    killed.write(b"lf").unwrap();
+    std::mem::forget(killed);
+    let (_target, again) = target(home.path(), Overwrite::Changed);
+    assert_eq!(write(&again, "new/file", &sized, b"full").unwrap(), Outcome::Written);
+    assert_eq!(fs::read(home.path().join("new/file")).unwrap(), b"full");
+
+    // A restore that keeps whatever is there never leaves a piece under a file's own name.
+    let (_target, careful) = target(home.path(), Overwrite::Never);
+    careful.folder(&names("other"), &item(Kind::FOLDER, 0o040_755)).unwrap();
+    let mut killed = writer(&careful, &names("other/file"), &sized);
+    killed.write(b"half").unwrap();
+    assert!(!home.path().join("other/file").exists());
 }

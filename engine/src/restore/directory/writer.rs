@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use rustix::{fd::OwnedFd, fs::OFlags};
+use rustix::{
+    fd::OwnedFd,
+    fs::{AtFlags, Mode, OFlags, Stat},
+    io::Errno,
+};
 
 use super::{
-    Outcome,
+    Outcome, Overwrite,
     attributes::Attributes,
-    error::{RestoreErrorKind, Result},
+    error::{RestoreError, RestoreErrorKind, Result},
     layout::TargetPath,
     links::Claim,
+    places::Place,
     scratch::write_all_at,
     shared::Shared,
     temporary::Temporary,
@@ -22,41 +27,86 @@ const PRIVATE_MODE: u32 = 0o600;
 /// For files without a mode of their own: what the user's mask leaves of it.
 const DEFAULT_MODE: u32 = 0o666;
 
-/// A file being written under a temporary name. It takes its own with [`FileWriter::finish`]; dropped before, it is removed.
-pub struct FileWriter {
-    target: Arc<Shared>,
-    path: TargetPath,
-    name: Vec<u8>,
-    file: OwnedFd,
-    temporary: Option<Temporary>,
-    attributes: Attributes,
-    sparse: bool,
-    at: u64,
-    claim: Option<Claim>,
-}
-
 /// What a file is to become.
 pub(super) struct Plan {
     pub(super) path: TargetPath,
-    pub(super) folder: Arc<OwnedFd>,
+    pub(super) folder: Arc<Place>,
     pub(super) name: Vec<u8>,
     pub(super) attributes: Attributes,
     pub(super) sparse: bool,
     pub(super) claim: Option<Claim>,
 }
 
+/// A file that is to be written. Nothing of it is there yet.
+pub struct FilePlan {
+    target: Arc<Shared>,
+    plan: Plan,
+}
+
+impl FilePlan {
+    pub(super) fn new(target: Arc<Shared>, plan: Plan) -> Self {
+        Self { target, plan }
+    }
+
+    /// Makes the file.
+    pub fn begin(mut self) -> Result<FileWriter> {
+        let plan = &self.plan;
+        let mode = if plan.attributes.mode.is_some() { PRIVATE_MODE } else { DEFAULT_MODE };
+        let made = if plan.folder.is_new && self.target.overwrite() != Overwrite::Never {
+            make_in_place(&plan.folder, &plan.name, mode)
+        } else {
+            Err(Errno::EXIST)
+        };
+        let (file, temporary) = match made {
+            Ok(file) => (file, None),
+            // Somebody put something there: it stays whole until it is replaced.
+            Err(Errno::EXIST) => {
+                let made = Temporary::file(&plan.folder, OFlags::WRONLY, mode);
+                let (file, temporary) = made
+                    .map_err(|errno| self.target.places.failed("making a file beside", &plan.path, errno))?;
+                (file, Some(temporary))
+            }
+            Err(errno) => return Err(self.target.places.failed("making", &plan.path, errno)),
+        };
+        let claim = self.plan.claim.take();
+        Ok(FileWriter { plan: self, file, temporary, at: 0, claim, over: false })
+    }
+}
+
+impl Drop for FilePlan {
+    fn drop(&mut self) {
+        if let Some(claim) = self.plan.claim.take() {
+            self.target.disappoint(claim);
+        }
+    }
+}
+
+/// Makes a file under its own name, where nothing may be.
+fn make_in_place(folder: &Place, name: &[u8], mode: u32) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode))
+}
+
+/// A file being written. It is whole and has its name with [`FileWriter::finish`]; dropped before, it is removed.
+pub struct FileWriter {
+    plan: FilePlan,
+    file: OwnedFd,
+    /// `None` if it was made under its own name.
+    temporary: Option<Temporary>,
+    at: u64,
+    claim: Option<Claim>,
+    /// True once it is to stay.
+    over: bool,
+}
+
 impl FileWriter {
-    pub(super) fn new(target: Arc<Shared>, plan: Plan) -> Result<Self> {
-        let Plan { path, folder, name, attributes, sparse, claim } = plan;
-        let mode = if attributes.mode.is_some() { PRIVATE_MODE } else { DEFAULT_MODE };
-        let (file, temporary) = Temporary::file(&folder, OFlags::WRONLY, mode)
-            .map_err(|errno| target.places.failed("making a file beside", &path, errno))?;
-        Ok(Self { target, path, name, file, temporary: Some(temporary), attributes, sparse, at: 0, claim })
+    fn failed(&self, doing: &'static str, errno: Errno) -> RestoreError {
+        self.plan.target.places.failed(doing, &self.plan.plan.path, errno)
     }
 
     /// Appends bytes. Of a sparse file, blocks of zeros become holes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if !self.sparse {
+        if !self.plan.plan.sparse {
             return self.put(bytes);
         }
         let mut rest = bytes;
@@ -86,8 +136,7 @@ impl FileWriter {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        write_all_at(&self.file, bytes, self.at)
-            .map_err(|errno| self.target.places.failed("writing", &self.path, errno))?;
+        write_all_at(&self.file, bytes, self.at).map_err(|errno| self.failed("writing", errno))?;
         self.at += bytes.len() as u64;
         Ok(())
     }
@@ -102,36 +151,53 @@ impl FileWriter {
     /// After an error of kind [`RestoreErrorKind::Attributes`] the file is in its place all the same. The outcome is
     /// [`Outcome::Kept`] if something else has taken the name meanwhile and nothing may be overwritten.
     pub fn finish(mut self) -> Result<Outcome> {
-        let failed = |doing, errno| self.target.places.failed(doing, &self.path, errno);
-        if self.sparse {
+        if self.plan.plan.sparse {
             rustix::fs::ftruncate(&self.file, self.at)
-                .map_err(|errno| failed("setting the length of", errno))?;
+                .map_err(|errno| self.failed("setting the length of", errno))?;
         }
-        let set = self
-            .attributes
-            .set(&self.file)
-            .map_err(|errno| failed("setting owner, mode and time of", errno).of_attributes());
+        let set = self.plan.plan.attributes.set(&self.file);
+        let set = set.map_err(|errno| self.failed("setting owner, mode and time of", errno).of_attributes());
         if let Err(error) = &set
             && error.kind() != RestoreErrorKind::Attributes
         {
             return set.map(|()| Outcome::Written);
         }
-        let Some(temporary) = self.temporary.take() else { return Ok(Outcome::Written) };
-        let outcome = self.target.place(temporary, &self.path, &self.name)?;
+        self.over = true;
+        let FilePlan { target, plan } = &self.plan;
+        let outcome = match self.temporary.take() {
+            Some(temporary) => target.place(temporary, &plan.path, &plan.name)?,
+            None => Outcome::Written,
+        };
         if let Some(claim) = self.claim.take() {
             match outcome {
-                Outcome::Kept => self.target.disappoint(claim),
-                _ => self.target.link_waiting(claim, &self.path),
+                Outcome::Kept => target.disappoint(claim),
+                _ => target.link_waiting(claim, &plan.path),
             }
         }
         set.map(|()| outcome)
+    }
+
+    /// Removes what was made under its own name and is not whole, unless somebody has put something else there.
+    fn remove(&self) {
+        let Plan { folder, name, .. } = &self.plan.plan;
+        let id = |stat: &Stat| (stat.st_dev, stat.st_ino);
+        if let (Ok(ours), Ok(there)) = (
+            rustix::fs::fstat(&self.file),
+            rustix::fs::statat(folder, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW),
+        ) && id(&ours) == id(&there)
+        {
+            let _ = rustix::fs::unlinkat(folder, name.as_slice(), AtFlags::empty());
+        }
     }
 }
 
 impl Drop for FileWriter {
     fn drop(&mut self) {
+        if !self.over && self.temporary.is_none() {
+            self.remove();
+        }
         if let Some(claim) = self.claim.take() {
-            self.target.disappoint(claim);
+            self.plan.target.disappoint(claim);
         }
     }
 }
