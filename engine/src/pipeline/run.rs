@@ -5,6 +5,7 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
     },
     time::Duration,
 };
@@ -269,11 +270,18 @@ impl<'setup> Run<'setup> {
         self.progress().containers_total = containers.len() as u64;
         let queue = Mutex::new(containers.iter().collect::<VecDeque<_>>());
         let budget = Budget::new(BUDGET_BYTES);
+        // Nothing is sent: it closes when the last thread has ended.
+        let (working, ended) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.setup.containers_at_once.min(containers.len()).max(1))
-                .map(|_| scope.spawn(|| self.read_from(&queue, &budget)))
-                .collect();
-            let watched = self.watch(|| threads.iter().all(std::thread::ScopedJoinHandle::is_finished));
+            for _ in 0..self.setup.containers_at_once.min(containers.len()).max(1) {
+                let (working, queue, budget) = (working.clone(), &queue, &budget);
+                scope.spawn(move || {
+                    self.read_from(queue, budget);
+                    drop(working);
+                });
+            }
+            drop(working);
+            let watched = self.watch(&ended);
             if watched.is_err() {
                 self.stop_all();
             }
@@ -401,11 +409,10 @@ impl<'setup> Run<'setup> {
     }
 
     /// Shows progress, takes checkpoints and looks for a request to stop, until everything is read.
-    fn watch(&self, finished: impl Fn() -> bool) -> Result<()> {
+    fn watch(&self, ended: &Receiver<()>) -> Result<()> {
         let elapsed = || self.setup.clock.elapsed();
         let (mut checkpointed, mut renewed) = (elapsed(), elapsed());
-        while !finished() {
-            std::thread::sleep(TICK);
+        while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
             self.tell_progress();
             if self.setup.interrupt.is_requested() && !self.stop.load(Ordering::Relaxed) {
                 self.stop_all();
