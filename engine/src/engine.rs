@@ -168,12 +168,14 @@ impl Engine {
         let set = self.config.set(set)?;
         let in_set = |error: EngineError| error.context(format_args!("set `{}`", set.name));
         let source = self.source(set).map_err(in_set)?;
-        let repository = self.open(self.config.repository(&set.repository)?)?;
+        let config = self.config.repository(&set.repository)?;
+        let repository = self.open(config)?;
         let setup = RunSetup {
             local: self.local(&repository)?,
             repository,
             source,
             set: set.name.clone(),
+            compression: config.compression,
             max_loss_percent: match set.max_loss {
                 MaxLoss::Off => None,
                 MaxLoss::Percent(percent) => Some(percent),

@@ -18,7 +18,10 @@ use super::{
     schema::{Checker, Path},
     suggest::did_you_mean,
 };
-use crate::retention::{Age, Keep};
+use crate::{
+    pack::Compression,
+    retention::{Age, Keep},
+};
 
 /// Longest name of a set, a repository or a plugin, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -42,6 +45,7 @@ fn repository_schema() -> Schema {
         .required("url", Takes::Text, "where it is: file:///…, s3://…, az://…, gs://…, https://…, memory:///")
         .required("password", Takes::Secret, "where its password is found")
         .optional("plugin", Takes::Text, "the destination plugin")
+        .optional("compression", Takes::word(&Compression::WORDS), "how hard what is stored is compressed")
 }
 
 fn set_schema() -> Schema {
@@ -163,6 +167,7 @@ impl<'a> Resolver<'a> {
             url: url?,
             password: secret(table.get("password")?)?,
             plugin: table.text("plugin").unwrap_or(DESTINATION_DEFAULT).to_owned(),
+            compression: table.text("compression").and_then(Compression::of_word).unwrap_or_default(),
             options: self.options(table, node, path)?,
         })
     }

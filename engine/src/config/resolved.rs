@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{EngineError, Result},
+    pack::Compression,
     retention::Keep,
 };
 
@@ -54,6 +55,8 @@ pub struct RepositoryConfig {
     pub password: SecretRef,
     /// The destination plugin.
     pub plugin: String,
+    /// How hard what is stored is compressed.
+    pub compression: Compression,
     /// What is handed to the destination plugin.
     pub options: Options,
 }

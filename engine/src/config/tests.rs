@@ -7,6 +7,7 @@ use larder_sdk::{Schema, SecretRef, Takes};
 use super::*;
 use crate::{
     error::{EngineError, EngineErrorKind},
+    pack::Compression,
     retention::Keep,
 };
 
@@ -106,6 +107,16 @@ fn a_right_config_is_taken_over() {
     // The plugin reads it as a reference.
     let reference: SecretRef = serde_json::from_value(json["accounts"][0]["password"].clone()).unwrap();
     assert_eq!(reference, SecretRef::Env("BACKUP1".to_owned()));
+}
+
+#[test]
+fn a_repository_says_how_hard_it_is_compressed() {
+    let with = |line: &str| RIGHT.replacen("url =", &format!("{line}url ="), 1);
+    assert_eq!(parse(RIGHT).unwrap().repositories[0].compression, Compression::Default);
+    let max = parse(&with("compression = \"max\"\n")).unwrap();
+    assert_eq!(max.repositories[0].compression, Compression::Max);
+    let error = complaint(&parse(&with("compression = \"fats\"\n")).unwrap_err());
+    assert!(error.contains("`fats`") && error.contains("`fast`"), "{error}");
 }
 
 #[test]

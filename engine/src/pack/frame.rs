@@ -7,9 +7,11 @@ use zstd::bulk::{Compressor, Decompressor};
 
 use crate::hash::ShortId;
 
-/// A frame is closed once its blobs have this many plain bytes.
-pub const FRAME_BYTES: usize = 256 << 10;
-/// No frame has more plain bytes than this: one frame's worth and the largest chunk.
+/// A frame of trees is closed once its blobs have this many plain bytes: a look into a folder opens few of them.
+pub const TREE_FRAME_BYTES: usize = 256 << 10;
+/// A blob from this size on has a frame of its own: it gains nothing from neighbours, and is often read without them.
+pub const LARGE_BLOB_BYTES: usize = 64 << 10;
+/// No frame has more plain bytes than this.
 pub const FRAME_PLAIN_BYTES_MAX: usize = 4 << 20;
 
 const HEAD_BYTES: usize = 5;
@@ -37,24 +39,31 @@ pub struct RawFrame {
 }
 
 /// Gathers blobs until a frame is full.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameBuilder {
     frame: RawFrame,
+    full_bytes: usize,
 }
 
 impl FrameBuilder {
-    /// Adds a blob; returns the frame if it is now full. A frame that would grow past its limit is closed before.
-    pub fn push(&mut self, id: ShortId, bytes: &[u8]) -> Result<(Option<RawFrame>, Option<RawFrame>)> {
+    /// Frames are full once they have so many plain bytes.
+    pub fn new(full_bytes: usize) -> Self {
+        Self { frame: RawFrame::default(), full_bytes }
+    }
+
+    /// Adds a blob; returns the frame that is now full: what was gathered, or a large blob's own.
+    pub fn push(&mut self, id: ShortId, bytes: &[u8]) -> Result<Option<RawFrame>> {
         let length = u32::try_from(bytes.len())
             .ok()
             .filter(|_| bytes.len() <= FRAME_PLAIN_BYTES_MAX)
             .ok_or_else(|| Error::bug(format!("a blob of {} bytes is larger than a frame", bytes.len())))?;
-        let before =
-            (self.frame.bytes.len() + bytes.len() > FRAME_PLAIN_BYTES_MAX).then(|| self.take()).flatten();
-        self.frame.blobs.push(FrameBlob { id, bytes: length });
+        let blob = FrameBlob { id, bytes: length };
+        if bytes.len() >= LARGE_BLOB_BYTES {
+            return Ok(Some(RawFrame { blobs: vec![blob], bytes: bytes.to_vec() }));
+        }
+        self.frame.blobs.push(blob);
         self.frame.bytes.extend_from_slice(bytes);
-        let full = (self.frame.bytes.len() >= FRAME_BYTES).then(|| self.take()).flatten();
-        Ok((before, full))
+        Ok((self.frame.bytes.len() >= self.full_bytes).then(|| self.take()).flatten())
     }
 
     /// Takes out what is there.
@@ -122,12 +131,17 @@ fn worth_compressing(plain: &[u8]) -> Result<bool> {
 
 /// Takes a frame's blobs out again.
 pub fn decode_frame(frame: &[u8]) -> Result<Vec<u8>> {
+    decode_frame_up_to(frame, FRAME_PLAIN_BYTES_MAX)
+}
+
+/// [`decode_frame`] for what may have another number of plain bytes.
+pub(super) fn decode_frame_up_to(frame: &[u8], plain_bytes_max: usize) -> Result<Vec<u8>> {
     let damaged = |why: &str| Error::new(ErrorKind::CorruptItem, format!("a frame is damaged: {why}"));
     let Some(([method, length @ ..], body)) = frame.split_first_chunk::<HEAD_BYTES>() else {
         return Err(damaged("it is too short"));
     };
     let length = u32::from_le_bytes(*length) as usize;
-    if length > FRAME_PLAIN_BYTES_MAX {
+    if length > plain_bytes_max {
         return Err(damaged("its plain length is impossible"));
     }
     let plain = match *method {
@@ -151,6 +165,24 @@ mod tests {
             assert!(frame.len() <= plain.len() + HEAD_BYTES);
             assert_eq!(decode_frame(&frame).unwrap(), plain);
         }
+    }
+
+    #[test]
+    fn small_blobs_share_a_frame_and_a_large_one_has_its_own() {
+        let mut builder = FrameBuilder::new(TREE_FRAME_BYTES);
+        let id = |number: u8| ShortId([number; 16]);
+        assert!(builder.push(id(1), &[1; 1000]).unwrap().is_none());
+        let large = builder.push(id(2), &[2; LARGE_BLOB_BYTES]).unwrap().unwrap();
+        assert_eq!((large.blobs.len(), large.blobs[0].id, large.bytes.len()), (1, id(2), LARGE_BLOB_BYTES));
+        let full = loop {
+            if let Some(full) = builder.push(id(3), &[3; 60_000]).unwrap() {
+                break full;
+            }
+        };
+        assert_eq!(full.blobs.len(), 6, "the first one and five more");
+        assert!(full.bytes.starts_with(&[1; 1000]) && full.bytes.len() == 301_000);
+        assert!(builder.take().is_none());
+        assert!(builder.push(id(4), &vec![0; FRAME_PLAIN_BYTES_MAX + 1]).is_err());
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Large objects: a header, many sealed frames, a directory of them, and a trailer by which the directory is found from the size.
 
 use bytes::Bytes;
-use larder_sdk::{Error, ErrorKind, Result};
+use larder_sdk::{Error, ErrorKind, Result, limits::MESSAGE_BYTES_MAX};
 
-use super::small::{padded, unpad};
+use super::{
+    frame::{decode_frame_up_to, encode_frame},
+    small::{padded, unpad},
+};
 use crate::{
     crypto::{HEADER_BYTES, Keys, OVERHEAD_BYTES, ObjectKind, ObjectSealer},
     hash::{ObjectName, RepositoryId},
@@ -12,6 +15,9 @@ use crate::{
 const DIRECTORY_N: u64 = u64::MAX - 1;
 const TRAILER_N: u64 = u64::MAX;
 const TRAILER_BYTES: usize = 8 + OVERHEAD_BYTES;
+/// Most plain bytes of a directory: no record may have more.
+const DIRECTORY_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+const DIRECTORY_LEVEL: i32 = 3;
 
 /// Where a frame lies in its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,7 +78,7 @@ impl LargeWriter {
     /// Ends the object with a directory (a record in its envelope).
     pub fn finish(mut self, directory: &[u8]) -> Result<Bytes> {
         let others = self.bytes.len() + OVERHEAD_BYTES + TRAILER_BYTES;
-        let directory = padded(directory, others)?;
+        let directory = padded(&encode_frame(directory, DIRECTORY_LEVEL)?, others)?;
         let sealed = u32::try_from(directory.len() + OVERHEAD_BYTES)
             .map_err(|_| Error::bug("a pack's directory is too large"))?;
         self.append(DIRECTORY_N, false, &directory)?;
@@ -149,7 +155,8 @@ impl LargeReader {
             .sealer
             .unseal(DIRECTORY_N, false, &mut directory)
             .map_err(|error| error.context(self.what()))?;
-        Ok(Tail::Directory(unpad(plain).map_err(|error| error.context(self.what()))?.to_vec(), frames))
+        let directory = unpad(plain).and_then(|frame| decode_frame_up_to(frame, DIRECTORY_BYTES_MAX));
+        Ok(Tail::Directory(directory.map_err(|error| error.context(self.what()))?, frames))
     }
 
     /// Opens one frame in place.

@@ -24,6 +24,7 @@ use crate::{
     error::{EngineError, Result},
     events::{ContainerState as Shown, Counts, Event, Events, Phase},
     hash::ObjectName,
+    pack::Compression,
     plugin::SourceHandle,
     process::Interrupt,
     repository::{BlobReader, LocalState, Nodes, Repository, Saver, Session},
@@ -53,6 +54,8 @@ pub struct RunSetup {
     pub source: SourceHandle,
     /// The set's name.
     pub set: String,
+    /// How hard what is stored is compressed.
+    pub compression: Compression,
     /// The share, in a hundred, of items or containers that a run may drop; `None` for any.
     pub max_loss_percent: Option<u8>,
     /// How long a container that is gone is kept, in days.
@@ -229,7 +232,7 @@ impl<'setup> Run<'setup> {
         setup.interrupt.check()?;
         phase(Phase::BackingUp);
         if !self.options.dry_run {
-            self.saver = Some(Saver::start(Arc::clone(&setup.repository))?);
+            self.saver = Some(Saver::start(Arc::clone(&setup.repository), setup.compression)?);
         }
         self.nodes = nodes(&self.reader, self.saver.as_ref());
         self.containers(&discovery.containers)?;

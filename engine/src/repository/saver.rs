@@ -18,7 +18,7 @@ use crate::{
     error::{EngineError, Result},
     hash::{ObjectName, ShortId},
     index::{BlobKind, IndexEntry, encode_segment},
-    pack::{FrameBuilder, RawFrame, encode_frame},
+    pack::{Compression, FrameBuilder, RawFrame, TREE_FRAME_BYTES, encode_frame},
 };
 
 /// Most plain bytes of frames that wait to be encoded.
@@ -29,7 +29,6 @@ const ENCODERS: usize = 2;
 const UPLOADERS: usize = 2;
 /// An index segment is written once it would have this many entries, and at every flush.
 const SEGMENT_ENTRIES_MAX: usize = 256 << 10;
-const LEVEL: i32 = 3;
 
 /// Where one thread gathers blobs of one kind.
 #[derive(Clone)]
@@ -46,6 +45,7 @@ pub struct Saver {
 
 struct Shared {
     repository: Arc<Repository>,
+    compression: Compression,
     state: Mutex<State>,
     changed: Condvar,
     packs: [Mutex<Packer>; 2],
@@ -86,9 +86,10 @@ impl Failure {
 
 impl Saver {
     /// Starts the threads. The repository's index must be loaded.
-    pub fn start(repository: Arc<Repository>) -> Result<Arc<Self>> {
+    pub fn start(repository: Arc<Repository>, compression: Compression) -> Result<Arc<Self>> {
         let shared = Arc::new(Shared {
             repository,
+            compression,
             state: Mutex::default(),
             changed: Condvar::new(),
             packs: BlobKind::ALL.map(|kind| Mutex::new(Packer::new(kind))),
@@ -121,7 +122,11 @@ impl Saver {
 
     /// A place for one thread to gather blobs.
     pub fn slot(&self, kind: BlobKind) -> FrameSlot {
-        let slot = FrameSlot { kind, builder: Arc::new(Mutex::default()) };
+        let frame_bytes = match kind {
+            BlobKind::Data => self.shared.compression.data_frame_bytes(),
+            BlobKind::Tree => TREE_FRAME_BYTES,
+        };
+        let slot = FrameSlot { kind, builder: Arc::new(Mutex::new(FrameBuilder::new(frame_bytes))) };
         lock(&self.shared.slots).push(slot.clone());
         slot
     }
@@ -133,15 +138,11 @@ impl Saver {
         if !self.shared.repository.claim(id)? {
             return Ok(());
         }
-        let frames = builder.push(id, bytes)?;
-        let full = [frames.0, frames.1].into_iter().flatten().collect::<Vec<_>>();
-        if full.is_empty() {
-            return Ok(());
-        }
-        // Counted before the slot is let go, so that a flush cannot miss them.
-        self.shared.lock_state().frames_in_hand += full.len();
+        let Some(full) = builder.push(id, bytes)? else { return Ok(()) };
+        // Counted before the slot is let go, so that a flush cannot miss it.
+        self.shared.lock_state().frames_in_hand += 1;
         drop(builder);
-        full.into_iter().try_for_each(|frame| self.shared.enqueue(slot.kind, frame))
+        self.shared.enqueue(slot.kind, full)
     }
 
     /// Makes everything added before durable, index included. Other threads' additions wait meanwhile.
@@ -217,7 +218,7 @@ impl Shared {
             state.frames_in_hand += 1;
             drop(state);
             self.changed.notify_all();
-            let sealed = encode_frame(&frame.bytes, LEVEL)?;
+            let sealed = encode_frame(&frame.bytes, self.compression.level())?;
             let full = lock(&self.packs[kind as usize]).append(&self.repository, &frame.blobs, &sealed)?;
             if let Some(finished) = full {
                 self.hand_over(finished)?;
@@ -284,13 +285,19 @@ impl Shared {
             }
         }
         drop(self.wait(|state| state.uploads.is_empty() && state.uploading == 0)?);
-        for kind in BlobKind::ALL {
+        // Both at once: each is a wait for the store.
+        let [data, trees] = BlobKind::ALL.map(|kind| {
             let entries = std::mem::take(&mut self.lock_state().unindexed[kind as usize]);
-            if !entries.is_empty() {
-                self.write_segment(kind, entries)?;
-            }
-        }
-        Ok(())
+            move || if entries.is_empty() { Ok(()) } else { self.write_segment(kind, entries) }
+        });
+        std::thread::scope(|scope| {
+            let data = scope.spawn(data);
+            let trees = trees();
+            let data = data
+                .join()
+                .unwrap_or_else(|_| Err(EngineError::failed("a thread that writes blobs panicked")));
+            data.and(trees)
+        })
     }
 
     fn write_segment(&self, kind: BlobKind, mut entries: Vec<IndexEntry>) -> Result<()> {

@@ -12,7 +12,10 @@ use crate::{
     error::{EngineError, Result},
     hash::{ObjectName, ShortId},
     index::{BlobKind, IndexEntry, encode_segment},
-    pack::{FrameBlob, FrameBuilder, LargeReader, PackDirectory, RawFrame, Tail, decode_frame, encode_frame},
+    pack::{
+        Compression, FrameBlob, FrameBuilder, LargeReader, PackDirectory, RawFrame, TREE_FRAME_BYTES, Tail,
+        decode_frame, encode_frame,
+    },
     repository::{
         Repository, layout,
         packer::{FinishedPack, Packer},
@@ -43,7 +46,7 @@ impl<'run> Copier<'run> {
         Self {
             repository,
             packers: BlobKind::ALL.map(Packer::new),
-            builders: Default::default(),
+            builders: [Compression::Default.data_frame_bytes(), TREE_FRAME_BYTES].map(FrameBuilder::new),
             entries: Default::default(),
             stored_bytes: 0,
         }
@@ -108,8 +111,10 @@ impl<'run> Copier<'run> {
 
     /// Adds one blob.
     pub(crate) fn add(&mut self, kind: BlobKind, id: ShortId, bytes: &[u8]) -> Result<()> {
-        let full = self.builders[kind as usize].push(id, bytes)?;
-        [full.0, full.1].into_iter().flatten().try_for_each(|frame| self.encode(kind, &frame))
+        match self.builders[kind as usize].push(id, bytes)? {
+            Some(full) => self.encode(kind, &full),
+            None => Ok(()),
+        }
     }
 
     fn encode(&mut self, kind: BlobKind, frame: &RawFrame) -> Result<()> {

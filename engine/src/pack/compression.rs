@@ -1,0 +1,73 @@
+//! How hard frames are compressed.
+
+/// What a repository's config chooses. Readers need not know: a frame says how it is to be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// For a processor slower than the store.
+    Fast,
+    /// As fast as everything else that a backup does.
+    #[default]
+    Default,
+    /// For a store dearer than the processor: about ten times as slow, and larger frames, of which each read opens a whole one.
+    Max,
+}
+
+impl Compression {
+    /// The words of a config file.
+    pub const WORDS: [&str; 3] = ["fast", "default", "max"];
+
+    /// What a word of a config file stands for.
+    pub fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "fast" => Some(Self::Fast),
+            "default" => Some(Self::Default),
+            "max" => Some(Self::Max),
+            _ => None,
+        }
+    }
+
+    /// zstd's level.
+    pub(crate) fn level(self) -> i32 {
+        match self {
+            Self::Fast => 1,
+            Self::Default => 3,
+            Self::Max => 15,
+        }
+    }
+
+    /// A frame of data is full once it has so many plain bytes: small neighbours compress better in larger ones.
+    pub fn data_frame_bytes(self) -> usize {
+        match self {
+            Self::Fast | Self::Default => 512 << 10,
+            Self::Max => 2 << 20,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pack::{decode_frame, encode_frame};
+
+    #[test]
+    fn each_choice_has_a_word_and_more_work_makes_less() {
+        let words =
+            ["mail", "list", "item", "folder", "message", "answer", "open", "closed", "waiting", "report"];
+        let mut state = 1_u32;
+        let mut draw = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        let text: String = (0..6_000)
+            .map(|_| format!("{{\"Id\": {}, \"Title\": \"{}\"}}\n", draw(99_999), words[draw(10) as usize]))
+            .collect();
+        let mut lengths = Vec::new();
+        for word in Compression::WORDS {
+            let frame = encode_frame(text.as_bytes(), Compression::of_word(word).unwrap().level()).unwrap();
+            assert_eq!(decode_frame(&frame).unwrap(), text.as_bytes());
+            lengths.push(frame.len());
+        }
+        assert!(lengths[2] < lengths[0], "{lengths:?}");
+        assert_eq!(Compression::of_word("best"), None);
+    }
+}
