@@ -21,6 +21,10 @@ pub const CHUNK_BYTES_MAX: usize = 2 << 20;
 const WINDOW_BYTES: usize = 64;
 /// About one position in 512 is a candidate.
 const CANDIDATE_MASK: u64 = 0x1ff << 55;
+/// Bytes searched for candidates at a time.
+const BLOCK_BYTES: usize = 8 << 10;
+/// Parts of a block that are searched beside each other.
+const LANES: usize = 4;
 /// One candidate in this many is a cut while the chunk is short.
 const RARE: u32 = 4096;
 /// And once it is long enough.
@@ -101,22 +105,24 @@ impl Chunker {
         if limit <= CHUNK_BYTES_MIN {
             return limit;
         }
-        let mut position = CHUNK_BYTES_MIN;
-        // The gear hash depends on the 64 bytes before a position alone.
-        let mut hash = roll(0, &bytes[position - WINDOW_BYTES..position]);
-        while position < limit {
-            hash = roll(hash, &bytes[position..=position]);
-            position += 1;
-            if hash & CANDIDATE_MASK != 0 {
-                continue;
+        let mut candidates = Vec::new();
+        let mut allowed = 0;
+        let mut from = CHUNK_BYTES_MIN;
+        while from < limit {
+            let to = limit.min(from + BLOCK_BYTES);
+            nominate(&bytes[from - WINDOW_BYTES..to], &mut candidates);
+            for candidate in candidates.drain(..) {
+                let position = from + candidate;
+                if position < allowed {
+                    continue;
+                }
+                if self.cuts(&bytes[position - WINDOW_BYTES..position], position) {
+                    return position;
+                }
+                // After a refused candidate the next 63 positions are none.
+                allowed = position + WINDOW_BYTES;
             }
-            if self.cuts(&bytes[position - WINDOW_BYTES..position], position) {
-                return position;
-            }
-            // After a refused candidate the next 63 positions are none.
-            let next = (position + WINDOW_BYTES - 1).min(limit);
-            hash = roll(hash, &bytes[position..next]);
-            position = next;
+            from = to;
         }
         limit
     }
@@ -130,6 +136,35 @@ impl Chunker {
         first.copy_from_slice(&verdict.as_bytes()[..8]);
         let draw = (u64::from_le_bytes(first) >> 32) as u32;
         draw < u32::MAX / if length <= CHUNK_BYTES_NORMAL { RARE } else { LIKELY }
+    }
+}
+
+/// Finds the candidates among the positions behind the first window of some bytes: how many bytes behind it each lies, in order. The
+/// hash depends on the window before a position alone, so that parts are scanned beside each other: one would wait for itself.
+fn nominate(bytes: &[u8], candidates: &mut Vec<usize>) {
+    let part = (bytes.len() - WINDOW_BYTES) / LANES;
+    let mut lanes: [(u64, &[u8]); LANES] = std::array::from_fn(|lane| {
+        let (before, bytes) = bytes[lane * part..].split_at(WINDOW_BYTES);
+        (roll(0, before), &bytes[..part])
+    });
+    let mut found: [Vec<usize>; LANES] = Default::default();
+    for at in 0..part {
+        for ((hash, bytes), found) in lanes.iter_mut().zip(&mut found) {
+            *hash = roll(*hash, &bytes[at..=at]);
+            if *hash & CANDIDATE_MASK == 0 {
+                found.push(at + 1);
+            }
+        }
+    }
+    for (lane, found) in found.iter().enumerate() {
+        candidates.extend(found.iter().map(|at| lane * part + at));
+    }
+    let (mut hash, scanned) = (lanes[LANES - 1].0, LANES * part);
+    for (at, byte) in bytes[WINDOW_BYTES + scanned..].iter().enumerate() {
+        hash = roll(hash, &[*byte]);
+        if hash & CANDIDATE_MASK == 0 {
+            candidates.push(scanned + at + 1);
+        }
     }
 }
 

@@ -19,6 +19,45 @@ fn ends(chunker: &Chunker, bytes: &[u8]) -> Vec<usize> {
     ends
 }
 
+/// Where a chunk ends, by the rule as it is written down: one position after the other.
+fn end_by_the_rule(chunker: &Chunker, bytes: &[u8]) -> usize {
+    let limit = bytes.len().min(CHUNK_BYTES_MAX);
+    let mut position = CHUNK_BYTES_MIN + 1;
+    while position <= limit {
+        let window = &bytes[position - WINDOW_BYTES..position];
+        if roll(0, window) & CANDIDATE_MASK != 0 {
+            position += 1;
+        } else if chunker.cuts(window, position) {
+            return position;
+        } else {
+            position += WINDOW_BYTES;
+        }
+    }
+    limit
+}
+
+#[test]
+fn searching_in_parts_finds_what_the_rule_says() {
+    let chunker = Chunker { key: [3; 32] };
+    let mut streams = vec![noise(3 << 20, 7), vec![0; 3 << 20], noise(CHUNK_BYTES_MIN + 1, 8)];
+    streams.push(noise(CHUNK_BYTES_MIN + BLOCK_BYTES + 77, 9));
+    // Candidates in a row: what is one, over and over.
+    let some = noise(1 << 20, 10);
+    let nominee = (WINDOW_BYTES..some.len())
+        .find(|end| roll(0, &some[end - WINDOW_BYTES..*end]) & CANDIDATE_MASK == 0)
+        .unwrap();
+    streams.push(some[nominee - WINDOW_BYTES..nominee].repeat(40_000));
+    streams.push(noise(96, 11).repeat(30_000));
+    for stream in streams {
+        let mut rest = stream.as_slice();
+        while rest.len() > CHUNK_BYTES_MIN {
+            let end = chunker.chunk_end(rest);
+            assert_eq!(end, end_by_the_rule(&chunker, rest));
+            rest = &rest[end..];
+        }
+    }
+}
+
 #[test]
 fn chunks_keep_their_limits_and_need_no_more_than_one_chunk_ahead() {
     let chunker = Chunker { key: [3; 32] };
