@@ -1,6 +1,7 @@
 //! One container's tree during a run: what was, what changes, what was listed.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -11,7 +12,7 @@ use crate::{
     catalog::{self, CursorRecord, ItemRecord, ListingRecord, OwedRecord, Seen, StreamRecord},
     error::{EngineError, Result},
     repository::Nodes,
-    tree::{self, Root},
+    tree::{self, Finger, Root},
 };
 
 /// Edits are merged into the tree once they hold this many bytes.
@@ -28,6 +29,10 @@ pub(super) struct ContainerState {
     pending_bytes: usize,
     listings: HashMap<ScopeId, Listing>,
     counts: StateCounts,
+    /// Items mostly come in the order of their keys: where the last one was found in the tree, among items and among all else.
+    here: RefCell<[Finger; 2]>,
+    /// And in a listing's base.
+    listed: Finger,
 }
 
 /// A listing under way. Without a base nothing was there when it began.
@@ -70,6 +75,8 @@ impl ContainerState {
             pending_bytes: 0,
             listings: HashMap::new(),
             counts,
+            here: RefCell::default(),
+            listed: Finger::default(),
         }
     }
 
@@ -82,7 +89,7 @@ impl ContainerState {
         let stored = self.find(&item.id)?;
         self.note_listed(scope, item)?;
         let Some((parent, record)) = stored else { return Ok(Decision::Read) };
-        if !record.has_streams_of(item) || self.get(&catalog::owed_key(&item.id))?.is_some() {
+        if !record.has_streams_of(item) || self.is_owed(&item.id)? {
             return Ok(Decision::Read);
         }
         let fresh = ItemRecord::new(item.clone(), scope.clone(), record.streams.clone());
@@ -166,12 +173,16 @@ impl ContainerState {
     }
 
     fn pay(&mut self, id: &ItemId) -> Result<()> {
-        let key = catalog::owed_key(id);
-        if self.get(&key)?.is_some() {
+        if self.is_owed(id)? {
             self.counts.owed = self.counts.owed.saturating_sub(1);
-            self.set(key, None);
+            self.set(catalog::owed_key(id), None);
         }
         Ok(())
+    }
+
+    /// Mostly nothing is, and then there is nothing to look for.
+    fn is_owed(&self, id: &ItemId) -> Result<bool> {
+        Ok(self.counts.owed > 0 && self.get(&catalog::owed_key(id))?.is_some())
     }
 
     /// A full listing of a scope begins. A scope that was never seen before has nothing that could be missing.
@@ -307,7 +318,8 @@ impl ContainerState {
                 .map(|(_, parent)| ItemId::new(parent))
         };
         let Some(parent) = parent else { return Ok(()) };
-        if let Some((rank, _)) = tree::get(&*self.nodes, base, &catalog::child_key(&parent, &item.id))?
+        let place = self.listed.get(&*self.nodes, base, &catalog::child_key(&parent, &item.id))?;
+        if let Some((rank, _)) = place
             && let Some(listing) = self.listings.get_mut(scope)
         {
             listing.seen.insert(rank);
@@ -365,7 +377,9 @@ impl ContainerState {
             return Ok(value.clone());
         }
         let Some(root) = self.root else { return Ok(None) };
-        Ok(tree::get(&*self.nodes, root, key)?.map(|(_, value)| value))
+        let family = usize::from(key.first() != Some(&catalog::CHILD));
+        let found = self.here.borrow_mut()[family].get(&*self.nodes, root, key)?;
+        Ok(found.map(|(_, value)| value))
     }
 
     fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {

@@ -2,11 +2,13 @@
 //! paths to what changed. Pure: nodes come from and go to a [`NodeStore`].
 
 mod edit;
+mod finger;
 mod node;
 mod read;
 mod together;
 
 pub use edit::edit;
+pub use finger::Finger;
 pub use node::{Child, KEY_BYTES_MAX, Node, VALUE_BYTES_MAX};
 pub use read::{Scan, get, scan, scan_around};
 #[cfg(test)]

@@ -265,3 +265,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_finger_finds_what_a_search_finds_and_goes_down_once_per_leaf() {
+    let nodes = MemoryNodes::default();
+    let map: BTreeMap<_, _> = (0..5_000).map(|n| (key(n * 2), vec![n as u8; 9])).collect();
+    let root = build(&nodes, &map).unwrap();
+    let mut finger = Finger::default();
+    nodes.loads.set(0);
+    for number in 0..10_010 {
+        let found = finger.get(&nodes, root, &key(number)).unwrap();
+        let rank = u64::from(number / 2);
+        assert_eq!(found, map.get(&key(number)).map(|value| (rank, value.clone())));
+    }
+    assert!(nodes.loads.get() < 1000, "{} nodes loaded for 10,010 keys", nodes.loads.get());
+    let other = edit(&nodes, Some(root), &[(key(9_998), None)]).unwrap().unwrap();
+    for (root, there) in [(root, true), (other, false), (root, true)] {
+        assert_eq!(finger.get(&nodes, root, &key(9_998)).unwrap().is_some(), there, "another tree");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_finger_agrees_with_a_search_in_any_order(
+        there in prop::collection::btree_set(0_u32..3000, 1..600),
+        asked in prop::collection::vec(0_u32..3010, 0..200),
+    ) {
+        let nodes = MemoryNodes::default();
+        let root = build(&nodes, &there.iter().map(|n| (key(*n), vec![1])).collect()).unwrap();
+        let mut finger = Finger::default();
+        for number in asked {
+            let key = key(number);
+            prop_assert_eq!(finger.get(&nodes, root, &key).unwrap(), get(&nodes, root, &key).unwrap());
+        }
+    }
+}
