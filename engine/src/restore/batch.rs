@@ -206,6 +206,7 @@ impl<'run> Writing<'run> {
             self.interrupt.check()?;
             writer.write(&chunk).map_err(into_engine)?;
             self.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            self.tell();
         }
         let outcome = writer.finish().map_err(into_engine)?;
         self.note_file(stream.bytes);
