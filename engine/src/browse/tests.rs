@@ -52,7 +52,7 @@ impl World {
 
     /// Puts a state of the mailbox into a snapshot; what is equal to the state before is shared with it.
     fn snapshot(&mut self, lines: &[Line]) -> SnapshotRecord {
-        let saver = Saver::start(Arc::clone(&self.repository)).unwrap();
+        let saver = Saver::start(Arc::clone(&self.repository), crate::pack::Compression::default()).unwrap();
         let nodes = Nodes::writable(self.reader(), Arc::clone(&saver));
         let mut state = BTreeMap::new();
         for (parent, id, name, content) in lines {

@@ -57,7 +57,10 @@ impl Archive for EmlFolder {
             Ok(Written::Broken(EngineError::failed(error.to_string())))
         };
         let mut writer = match self.files.file(&names, &item, StreamInfo::CONTENT) {
-            Ok(FileTarget::Write(writer)) => writer,
+            Ok(FileTarget::Write(plan)) => match plan.begin() {
+                Ok(writer) => writer,
+                Err(error) => return broken(error),
+            },
             Ok(FileTarget::Done(_)) => return Ok(Written::Whole),
             Err(error) => return broken(error),
         };

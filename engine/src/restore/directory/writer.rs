@@ -52,17 +52,17 @@ impl FilePlan {
     pub fn begin(mut self) -> Result<FileWriter> {
         let plan = &self.plan;
         let mode = if plan.attributes.mode.is_some() { PRIVATE_MODE } else { DEFAULT_MODE };
-        let made = if plan.folder.is_new && self.target.overwrite() != Overwrite::Never {
+        let opened = if plan.folder.is_new && self.target.overwrite() != Overwrite::Never {
             make_in_place(&plan.folder, &plan.name, mode)
         } else {
             Err(Errno::EXIST)
         };
-        let (file, temporary) = match made {
+        let (file, temporary) = match opened {
             Ok(file) => (file, None),
             // Somebody put something there: it stays whole until it is replaced.
             Err(Errno::EXIST) => {
-                let made = Temporary::file(&plan.folder, OFlags::WRONLY, mode);
-                let (file, temporary) = made
+                let opened = Temporary::file(&plan.folder, OFlags::WRONLY, mode);
+                let (file, temporary) = opened
                     .map_err(|errno| self.target.places.failed("making a file beside", &plan.path, errno))?;
                 (file, Some(temporary))
             }
