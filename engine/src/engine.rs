@@ -10,6 +10,7 @@ use larder_sdk::{Discovery, Finding, HostServices, LogLevel, Secret, SecretRef};
 
 use crate::{
     browse::{ContentReader, Entry, Found, SnapshotView, Visit, split_path},
+    cache::Cache,
     clock::Clock,
     config::{Config, MaxLoss, RepositoryConfig, SecretResolver, SetConfig},
     error::{EngineError, Result},
@@ -44,6 +45,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Where this machine's knowledge of repositories is kept.
     pub state_folder: PathBuf,
+    /// Where what can be had again is kept.
+    pub cache_folder: PathBuf,
     /// This machine's name, for snapshots.
     pub host: String,
 }
@@ -275,7 +278,7 @@ impl Engine {
     /// Checks a repository.
     pub fn check(&self, repository: Option<&str>, options: CheckOptions) -> Result<CheckReport> {
         let config = self.config.repository_or_only(repository)?;
-        let repository = self.open(config)?;
+        let repository = self.open_with(config, false)?;
         let phase = if options.read_data { Phase::Verifying } else { Phase::Checking };
         self.phase(phase, &config.name);
         maintenance::check(
@@ -380,11 +383,21 @@ impl Engine {
     }
 
     fn open(&self, config: &RepositoryConfig) -> Result<Arc<Repository>> {
+        self.open_with(config, true)
+    }
+
+    /// Opens a repository; what is read of packs comes from the store alone unless `packs` may come from the cache.
+    fn open_with(&self, config: &RepositoryConfig, packs: bool) -> Result<Arc<Repository>> {
         self.phase(Phase::Opening, &config.name);
         let (store, password) = self.store(config)?;
-        Repository::open(store, &password)
-            .map(Arc::new)
-            .map_err(|error| error.context(format_args!("repository `{}`", config.name)))
+        let repository = Repository::open(store, &password)
+            .map_err(|error| error.context(format_args!("repository `{}`", config.name)))?;
+        let events = Arc::clone(&self.context.events);
+        let cache = Cache::open(&self.context.cache_folder, repository.id(), events);
+        Ok(Arc::new(match cache {
+            Some(cache) => repository.with_cache(Arc::new(cache), packs),
+            None => repository,
+        }))
     }
 
     fn local(&self, repository: &Repository) -> Result<LocalState> {
@@ -394,7 +407,7 @@ impl Engine {
     fn view(&self, spec: &SnapshotSpec) -> Result<(SnapshotView, SnapshotInfo)> {
         let repository = self.open(self.repository_of(spec.repository.as_deref(), spec.set.as_deref())?)?;
         let info = self.find_snapshot(&repository, spec)?;
-        for (_, broken) in repository.load_index_around()?.broken {
+        for broken in repository.load_index_for_reading()? {
             self.context.events.event(Event::warning("larder", broken.full_message()));
         }
         let blobs = Arc::new(BlobReader::new(repository, READ_CACHE_BYTES));

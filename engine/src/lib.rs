@@ -1,5 +1,6 @@
 //! The engine.
 
+pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;

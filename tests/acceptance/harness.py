@@ -149,7 +149,8 @@ class Room:
         self.program = binary("LARDER")
         self.path = tempfile.mkdtemp(prefix=f"larder-{name}-")
         self.config = self.join("larder.toml")
-        self.environment = dict(os.environ, LARDER_STATE=self.join("state"), REPO_PASSWORD=PASSWORD)
+        folders = {"LARDER_STATE": self.join("state"), "LARDER_CACHE": self.join("cache")}
+        self.environment = dict(os.environ, **folders, REPO_PASSWORD=PASSWORD)
         for variable in ("LARDER_CONFIG", "LARDER_PLUGIN_PATH", "RUST_BACKTRACE"):
             self.environment.pop(variable, None)
         self._running, self._tenants = [], []

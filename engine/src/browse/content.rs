@@ -84,7 +84,7 @@ impl ContentReader {
                 return Ok(());
             }
             self.queue.pop_front();
-            for id in ids_of(&self.blobs.read(&id)?)?.into_iter().rev() {
+            for id in ids_of(&self.blobs.read_tree(&id)?)?.into_iter().rev() {
                 self.queue.push_front((depth - 1, id));
             }
         }

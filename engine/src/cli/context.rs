@@ -87,6 +87,7 @@ impl Context {
             interrupt: self.interrupt.clone(),
             clock: Arc::clone(&self.clock),
             state_folder: self.environment.state_folder(),
+            cache_folder: self.environment.cache_folder(),
             host: host(),
         };
         let engine = Engine::new(self.config.clone(), registry, context);

@@ -58,9 +58,11 @@ impl Environment {
         })
     }
 
-    /// The folder of what can be had again: `$LARDER_CACHE`, else `larder` in the user's cache folder.
-    pub fn cache_folder(&self) -> Option<PathBuf> {
-        self.cache_dir.clone().or_else(|| self.user_folder(self.cache_home.as_ref(), ".cache"))
+    /// The folder of what can be had again: `$LARDER_CACHE`, else `larder` in the user's cache folder, else the system's: a service may
+    /// have no home.
+    pub fn cache_folder(&self) -> PathBuf {
+        let users = || self.user_folder(self.cache_home.as_ref(), ".cache");
+        self.cache_dir.clone().or_else(users).unwrap_or_else(|| PathBuf::from("/var/cache/larder"))
     }
 
     /// The folder of what should be kept: `$LARDER_STATE`, else `larder` in the user's state folder, else the system's: a service
@@ -200,10 +202,11 @@ mod tests {
     #[test]
     fn folders_follow_the_xdg_rules() {
         let mut environment = Environment { home: Some("/home/a".into()), ..Environment::default() };
-        assert_eq!(environment.cache_folder(), Some("/home/a/.cache/larder".into()));
+        assert_eq!(environment.cache_folder(), Path::new("/home/a/.cache/larder"));
         assert_eq!(Environment::default().state_folder(), Path::new("/var/lib/larder"));
+        assert_eq!(Environment::default().cache_folder(), Path::new("/var/cache/larder"));
         environment.cache_home = Some("relative".into());
-        assert_eq!(environment.cache_folder(), Some("/home/a/.cache/larder".into()));
+        assert_eq!(environment.cache_folder(), Path::new("/home/a/.cache/larder"));
         environment.state_home = Some("/state".into());
         assert_eq!(environment.state_folder(), Path::new("/state/larder"));
         environment.state_dir = Some("/srv/larder".into());

@@ -153,7 +153,7 @@ impl Engine {
 
     /// A reader with the index loaded; what of the index does not read is warned of.
     pub(super) fn reader(&self, repository: Arc<Repository>) -> Result<Arc<BlobReader>> {
-        for (_, broken) in repository.load_index_around()?.broken {
+        for broken in repository.load_index_for_reading()? {
             self.context.events.event(Event::warning("larder", broken.full_message()));
         }
         Ok(Arc::new(BlobReader::new(repository, READ_CACHE_BYTES)))

@@ -1,10 +1,19 @@
-//! The index: where each blob lies. Segments are sorted and immutable; in memory it is one table. Pure but for what callers read.
+//! The index: where each blob lies. The bytes of its sorted, immutable segments, and what a lookup is made of: rows, a filter, a table
+//! in memory, claims. Pure; `repository/index` puts the parts together over the store and the local cache.
 
+mod claims;
+mod delta;
+mod filter;
+mod id_hash;
+mod row;
 mod segment;
-mod table;
 
+pub use claims::Claims;
+pub use delta::Delta;
+pub use filter::Filter;
+pub use id_hash::{IdHash, IdHasher};
+pub use row::{PackTable, ROW_BYTES, Row};
 pub use segment::{PAGE_ENTRIES, SegmentDirectory, SegmentPage, decode_page, encode_segment};
-pub use table::{Claim, Index, Location};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +34,21 @@ pub struct IndexEntry {
     /// The blob's offset in the frame's plain blobs, in bytes.
     pub offset: u32,
     /// The blob's length in bytes.
+    pub bytes: u32,
+}
+
+/// Where a blob lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Data or tree.
+    pub kind: BlobKind,
+    /// The pack.
+    pub pack: ObjectName,
+    /// The frame in the pack.
+    pub frame: FramePlace,
+    /// Offset in the frame's plain blobs.
+    pub offset: u32,
+    /// Length in bytes.
     pub bytes: u32,
 }
 

@@ -12,7 +12,7 @@ use crate::{
     browse,
     catalog::{self, Content, ItemRecord},
     crypto::HEADER_BYTES,
-    error::{EngineError, Result},
+    error::{EngineError, EngineErrorKind, Result},
     events::{Counts, Event, Events},
     hash::{BlobId, Digest, ObjectName},
     index::BlobKind,
@@ -105,18 +105,20 @@ impl Check<'_> {
 
     /// Loads every segment that reads, and holds what it says against the packs that are there.
     fn load_index(&mut self) -> Result<()> {
-        let loaded = self.repository.load_index_around()?;
+        let loaded = self.repository.load_index_verified(&|| self.interrupt.check())?;
         for (key, error) in loaded.broken {
             self.problem(key, &error)?;
         }
         self.segments = loaded.known;
-        self.report.blobs = self.repository.index().len() as u64;
         let mut ends: HashMap<(BlobKind, ObjectName), u64> = HashMap::new();
-        self.repository.index().each(|_, location| {
+        let mut last = None;
+        self.repository.index().each(|id, location| {
+            // A blob that lies in several packs is one.
+            self.report.blobs += u64::from(last.replace(id) != Some(id));
             let end = u64::from(location.frame.offset) + u64::from(location.frame.sealed_bytes);
             let slot = ends.entry((location.kind, location.pack)).or_default();
             *slot = end.max(*slot);
-        });
+        })?;
         for ((kind, name), end) in ends {
             match self.packs.get(&(kind, name)) {
                 None => self
@@ -277,7 +279,12 @@ impl Check<'_> {
                 }
             };
             for id in ids {
-                let problem = match self.repository.index().find(id.short()) {
+                let found = match self.repository.index().find(id.short()) {
+                    // The segment that should name it is told as a problem of its own.
+                    Err(error) if error.kind() == EngineErrorKind::Damaged => None,
+                    found => found?,
+                };
+                let problem = match found {
                     None => format!("blob {id} of its stream `{}` is in no index segment", stream.name),
                     Some(location) if !self.packs.contains_key(&(location.kind, location.pack)) => {
                         format!(
@@ -304,7 +311,7 @@ impl Check<'_> {
                 for _ in 0..*depth {
                     let lists = ids
                         .iter()
-                        .map(|id| browse::ids_of(&self.blobs.read(id)?))
+                        .map(|id| browse::ids_of(&self.blobs.read_tree(id)?))
                         .collect::<Result<Vec<_>>>()?;
                     ids = lists.concat();
                 }
@@ -382,7 +389,6 @@ impl Check<'_> {
 
     /// Notes what is damaged; any other error ends the check.
     fn problem(&mut self, subject: String, error: &EngineError) -> Result<()> {
-        use crate::error::EngineErrorKind;
         if error.kind() == EngineErrorKind::Interrupted {
             return Err(EngineError::interrupted());
         }

@@ -11,7 +11,7 @@ use super::distinct::{Distinct, mixed};
 use crate::{
     browse::ids_of,
     catalog::{self, Content, ItemRecord, StreamRecord},
-    error::{EngineError, Result},
+    error::{EngineError, EngineErrorKind, Result},
     events::{Counts, Event, Events},
     hash::{BlobId, ObjectName},
     index::{BlobKind, Location},
@@ -186,6 +186,8 @@ struct Sums {
     /// Rows looked at.
     items: u64,
     missing: u64,
+    /// What kept the index from being asked.
+    failed: Option<EngineError>,
 }
 
 struct Counting<'run> {
@@ -250,16 +252,24 @@ impl Counting<'_> {
             }
             visit(&row)?;
         }
-        match walk.broken().pop() {
-            Some((error, _)) => Err(error.into()),
+        let broken: Option<EngineError> = walk.broken().pop().map(|(error, _)| error.into());
+        match broken.or_else(|| self.sums.borrow_mut().failed.take()) {
+            Some(error) => Err(error),
             None => Ok(()),
         }
     }
 
     fn blob(&self, id: &BlobId, trees: &Trees) {
+        let found = self.blobs.repository().index().find(id.short());
         let mut sums = self.sums.borrow_mut();
         let first = trees.first().copied().unwrap_or(0);
-        match self.blobs.repository().index().find(id.short()) {
+        let found = found.unwrap_or_else(|error| {
+            if error.kind() != EngineErrorKind::Damaged {
+                sums.failed.get_or_insert(error);
+            }
+            None
+        });
+        match found {
             Some(location) => {
                 sums.set.add(id, &location, first);
                 sums.whole.add(id, &location, 0);
@@ -310,7 +320,7 @@ impl Counting<'_> {
         for id in ids {
             self.blob(id, trees);
             if depth > 0 {
-                self.list(depth - 1, &ids_of(&self.blobs.read(id)?)?, trees)?;
+                self.list(depth - 1, &ids_of(&self.blobs.read_tree(id)?)?, trees)?;
             }
         }
         Ok(())

@@ -80,7 +80,7 @@ impl<'run> Usage<'run> {
     }
 
     fn mark(&mut self, id: &BlobId) {
-        if !self.lenient || self.blobs.repository().index().find(id.short()).is_some() {
+        if !self.lenient || matches!(self.blobs.repository().index().find(id.short()), Ok(Some(_))) {
             self.used.insert(id.short());
         }
     }
@@ -184,7 +184,7 @@ impl<'run> Usage<'run> {
                     self.lists.insert(at)
                 };
             if is_new {
-                let below = self.blobs.read(id).and_then(|blob| browse::ids_of(&blob));
+                let below = self.blobs.read_tree(id).and_then(|blob| browse::ids_of(&blob));
                 if let Some(below) = self.read(below)? {
                     self.list(&below, depth - 1)?;
                 }

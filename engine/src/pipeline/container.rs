@@ -207,6 +207,10 @@ impl Steps<'_> {
         let mut to_fetch = Vec::new();
         {
             let mut state = self.run.state();
+            state.prefetch(events.iter().filter_map(|event| match event {
+                ReaderEvent::Offer { item, .. } => Some(item),
+                ReaderEvent::Other(_) => None,
+            }))?;
             for event in events {
                 match event {
                     ReaderEvent::Offer { number, scope, item } => {

@@ -84,6 +84,27 @@ impl ContainerState {
         self.counts
     }
 
+    /// Fetches together what deciding about items, and then editing them, will read. Once for a batch, not for each of its items. Ids that are paths
+    /// come in the order of their keys, and need none of it.
+    pub(super) fn prefetch<'item>(&self, items: impl Iterator<Item = &'item Item> + Clone) -> Result<()> {
+        let Some(root) = self.root.filter(|_| !self.container.path_ids) else { return Ok(()) };
+        let sorted = |mut keys: Vec<Vec<u8>>| {
+            keys.sort_unstable();
+            keys
+        };
+        let wheres = sorted(items.clone().map(|item| catalog::where_key(&item.id)).collect());
+        tree::prefetch(&*self.nodes, root, &wheres)?;
+        let mut keys = Vec::new();
+        for item in items {
+            keys.push(catalog::child_key(&item.parent, &item.id));
+            // Where it was before, if it moved.
+            if let Some(parent) = self.parent_of(&item.id)?.filter(|parent| *parent != item.parent) {
+                keys.push(catalog::child_key(&parent, &item.id));
+            }
+        }
+        Ok(tree::prefetch(&*self.nodes, root, &sorted(keys))?)
+    }
+
     /// Decides about an offered item, and notes that it was listed.
     pub(super) fn decide(&mut self, scope: &ScopeId, item: &Item) -> Result<Decision> {
         let stored = self.find(&item.id)?;

@@ -1,7 +1,7 @@
 //! Reading blobs: by index, through a cache of opened frames.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -41,24 +41,55 @@ impl BlobReader {
 
     /// A blob's bytes, checked against its id. They keep their frame in memory.
     pub fn read(&self, id: &BlobId) -> Result<Bytes> {
+        self.read_found(id, &|| self.repository.index().find(id.short()))
+    }
+
+    /// [`BlobReader::read`] for a tree blob: a cold reader then looks among trees first.
+    pub fn read_tree(&self, id: &BlobId) -> Result<Bytes> {
+        self.read_found(id, &|| self.repository.index().find_tree(id.short()))
+    }
+
+    /// Says which tree blobs will be read soon. What cannot be found now is found out about then.
+    pub fn prefetch_trees(&self, ids: &[BlobId]) {
+        let mut ranges = BTreeMap::new();
+        for id in ids {
+            let Ok(Some(location)) = self.repository.index().find_tree(id.short()) else { continue };
+            let at = (location.pack, location.frame.number);
+            let Ok(key) = layout::pack_key(location.kind, location.pack) else { continue };
+            if self.frames().holds(&at) {
+                continue;
+            }
+            let frame = location.frame;
+            let end = u64::from(frame.offset) + u64::from(frame.sealed_bytes);
+            ranges.insert(at, (key, u64::from(frame.offset)..end));
+        }
+        let ranges: Vec<_> = ranges.into_values().collect();
+        self.repository.store().prefetch(&ranges);
+    }
+
+    fn read_found(&self, id: &BlobId, find: &dyn Fn() -> Result<Option<Location>>) -> Result<Bytes> {
         let version = self.repository.index_version();
-        let first = match self.try_read(id) {
+        let first = match self.try_read(id, find) {
             Err(error) if error.kind() == EngineErrorKind::Damaged => error,
             read => return read,
         };
         // A prune may have copied it elsewhere since the index was loaded.
-        let pack = self.repository.index().find(id.short()).map(|location| (location.kind, location.pack));
-        if self.repository.reload_index(version, pack)? { self.try_read(id) } else { Err(first) }
+        let pack = find().ok().flatten().map(|location| (location.kind, location.pack));
+        if self.repository.reload_index(version, pack)? { self.try_read(id, find) } else { Err(first) }
     }
 
-    fn try_read(&self, id: &BlobId) -> Result<Bytes> {
-        let location = self.locate(id)?;
+    fn try_read(&self, id: &BlobId, find: &dyn Fn() -> Result<Option<Location>>) -> Result<Bytes> {
+        let location = Self::located(id, find()?)?;
         self.take_out(id, &location, &self.frame(&location, None)?)
     }
 
     /// Where a blob lies.
     pub(super) fn locate(&self, id: &BlobId) -> Result<Location> {
-        self.repository.index().find(id.short()).ok_or_else(|| {
+        Self::located(id, self.repository.index().find(id.short())?)
+    }
+
+    fn located(id: &BlobId, found: Option<Location>) -> Result<Location> {
+        found.ok_or_else(|| {
             EngineError::damaged(format!("blob {id} is in no index segment"))
                 .with_hint("run `larder check` to see what is damaged")
         })
@@ -205,6 +236,10 @@ struct FrameCache {
 impl FrameCache {
     fn slot(&mut self, at: (ObjectName, u32)) -> Slot {
         Arc::clone(self.slots.entry(at).or_default())
+    }
+
+    fn holds(&self, at: &(ObjectName, u32)) -> bool {
+        self.slots.contains_key(at)
     }
 
     fn filled(&mut self, at: (ObjectName, u32), bytes: usize) {

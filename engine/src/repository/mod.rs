@@ -2,6 +2,7 @@
 
 mod blobs;
 mod create;
+mod index;
 pub mod layout;
 mod local;
 mod nodes;
@@ -15,9 +16,10 @@ pub mod session;
 
 pub use blobs::BlobReader;
 pub use create::{CreateOptions, create};
+pub use index::{Claim, Index, IndexView, LoadedSegments};
 pub use local::LocalState;
 pub use nodes::Nodes;
 pub use objects::{ConfigRecord, DRAFT, Repository, check_control_objects};
 pub use saver::{FrameSlot, Saver};
-pub use segments::{LoadedSegments, StoredSegment};
+pub use segments::StoredSegment;
 pub use session::Session;

@@ -107,7 +107,7 @@ impl Nodes {
                 let fresh = self.cache().fresh_records.get(&id).map(|(_, bytes)| bytes.clone());
                 match fresh {
                     Some(bytes) => codec::decode(&bytes)?,
-                    None => codec::decode(&self.reader.read(&id)?)?,
+                    None => codec::decode(&self.reader.read_tree(&id)?)?,
                 }
             }
             _ => {
@@ -139,11 +139,19 @@ impl Nodes {
 }
 
 impl NodeStore for Nodes {
+    fn prefetch(&self, ids: &[BlobId]) {
+        let missing: Vec<BlobId> = {
+            let cache = self.cache();
+            ids.iter().filter(|id| cache.get(id).is_none()).copied().collect()
+        };
+        self.reader.prefetch_trees(&missing);
+    }
+
     fn load(&self, id: &BlobId) -> larder_sdk::Result<Arc<Node>> {
         if let Some(node) = self.cache().get(id) {
             return Ok(node);
         }
-        let bytes = self.reader.read(id).map_err(into_sdk)?;
+        let bytes = self.reader.read_tree(id).map_err(into_sdk)?;
         let node = Arc::new(Node::decode(&bytes)?);
         self.cache().keep(*id, Arc::clone(&node));
         Ok(node)

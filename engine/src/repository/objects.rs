@@ -1,6 +1,6 @@
 //! Opening a repository: its keys, its config, its index.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use larder_sdk::{
     ObjectInfo, ObjectKey, Secret, Time,
@@ -8,14 +8,14 @@ use larder_sdk::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{layout, segments::Loaded};
+use super::{Index, layout};
 use crate::{
+    cache::Cache,
     crypto::{HEADER_BYTES, KeySlot, Keys, ObjectKind},
     error::{EngineError, EngineErrorKind, Result},
     hash::{ObjectName, RepositoryId},
-    index::Index,
     pack::open_small,
-    store::Store,
+    store::{CachedStore, Store},
 };
 
 /// The draft of format 0 that this program writes and reads. Counts up whenever stored bytes change.
@@ -49,10 +49,9 @@ pub(super) const CONFIG_NAME: ObjectName = ObjectName([0; 16]);
 /// An open repository. Shared by all threads.
 pub struct Repository {
     store: Arc<dyn Store>,
-    keys: Keys,
+    keys: Arc<Keys>,
     config: ConfigRecord,
     index: Index,
-    loaded: Mutex<Loaded>,
 }
 
 impl Repository {
@@ -72,13 +71,17 @@ impl Repository {
             ))
             .with_hint("format 0 is a draft: use the build that made the repository, or make a new one"));
         }
-        Ok(Self { store, keys, config, index: Index::default(), loaded: Mutex::default() })
+        let keys = Arc::new(keys);
+        let index = Index::new(Arc::clone(&store), Arc::clone(&keys), config.id);
+        Ok(Self { store, keys, config, index })
     }
 
     /// A repository whose keys are known: deriving them takes as long as everything else that a test does.
     #[cfg(test)]
     pub(crate) fn with_keys(store: Arc<dyn Store>, keys: Keys, config: ConfigRecord) -> Self {
-        Self { store, keys, config, index: Index::default(), loaded: Mutex::default() }
+        let keys = Arc::new(keys);
+        let index = Index::new(Arc::clone(&store), Arc::clone(&keys), config.id);
+        Self { store, keys, config, index }
     }
 
     fn missing(store: &dyn Store) -> EngineError {
@@ -112,12 +115,19 @@ impl Repository {
     pub fn config(&self) -> &ConfigRecord {
         &self.config
     }
-    pub(super) fn loaded(&self) -> MutexGuard<'_, Loaded> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    /// The index as loaded.
+    /// The index, as far as it is loaded.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+    /// Keeps what can be had again in a folder of this machine: the index and, with `packs`, what is read and written of tree packs. Call
+    /// it before anything is loaded. Who verifies the store does not want `packs`.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<Cache>, packs: bool) -> Self {
+        if packs {
+            self.store = Arc::new(CachedStore::new(self.store, Arc::clone(&cache), self.index.packs_key()));
+        }
+        self.index.set_cache(cache);
+        self
     }
 }
 

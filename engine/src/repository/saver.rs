@@ -310,8 +310,8 @@ impl Shared {
         )?;
         let length = bytes.len() as u64;
         let key = layout::in_folder(layout::index_folder(kind), name)?;
-        self.repository.store().put(&key, bytes).map_err(EngineError::store)?;
-        self.repository.index().insert(kind, &entries);
+        self.repository.store().put(&key, bytes.clone()).map_err(EngineError::store)?;
+        self.repository.index().insert(kind, name, &bytes, &entries)?;
         let mut state = self.lock_state();
         state.stored_bytes += length;
         state.segments.push((kind, name));

@@ -23,7 +23,14 @@ pub trait Store: Send + Sync {
     fn list_all(&self, folder: &str) -> Result<Vec<(ObjectKey, ObjectInfo)>>;
     /// Removes an object; a missing one is no error.
     fn delete(&self, key: &ObjectKey) -> Result<()>;
+
+    /// Says which ranges will be read soon. A store that keeps what it reads fetches those it lacks, together where they lie close; any
+    /// other does nothing. What cannot be had is found out when it is read.
+    fn prefetch(&self, _ranges: &[(ObjectKey, Range<u64>)]) {}
 }
+
+mod cached;
+pub use cached::CachedStore;
 
 #[cfg(test)]
 pub(crate) mod memory;

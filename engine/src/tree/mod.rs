@@ -10,7 +10,7 @@ mod together;
 pub use edit::edit;
 pub use finger::Finger;
 pub use node::{Child, KEY_BYTES_MAX, Node, VALUE_BYTES_MAX};
-pub use read::{Scan, get, scan, scan_around};
+pub use read::{Scan, get, prefetch, scan, scan_around};
 #[cfg(test)]
 pub(crate) use together::nodes_entered;
 pub use together::{Alike, Row, SeeNode, Together, Trees, together};
@@ -37,6 +37,8 @@ pub struct Root {
 pub trait NodeStore {
     /// Reads a node.
     fn load(&self, id: &BlobId) -> Result<Arc<Node>>;
+    /// Says which nodes will be read soon, so that they can be fetched together.
+    fn prefetch(&self, _ids: &[BlobId]) {}
     /// Keeps a node; returns its id.
     fn save(&self, node: &Node) -> Result<BlobId>;
     /// Draws a number from level and key under the repository's key: it decides where nodes end.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use larder_sdk::{Error, ErrorKind, Result};
 
 use super::{Node, NodeStore, Root};
+use crate::hash::BlobId;
 
 /// A value and its rank: how many keys of the tree come before it.
 pub fn get(nodes: &dyn NodeStore, root: Root, key: &[u8]) -> Result<Option<(u64, Vec<u8>)>> {
@@ -33,6 +34,33 @@ pub fn get(nodes: &dyn NodeStore, root: Root, key: &[u8]) -> Result<Option<(u64,
         }
         node = next;
     }
+}
+
+/// Makes ready for reading keys, which are sorted: level by level, the nodes on their paths are fetched together.
+pub fn prefetch(nodes: &dyn NodeStore, root: Root, keys: &[Vec<u8>]) -> Result<()> {
+    let mut level: Vec<(BlobId, &[Vec<u8>])> = vec![(root.id, keys)];
+    for height in (0..=root.level).rev() {
+        let ids: Vec<BlobId> = level.iter().map(|(id, _)| *id).collect();
+        nodes.prefetch(&ids);
+        if height == 0 {
+            break;
+        }
+        let mut below = Vec::new();
+        for (id, keys) in level {
+            let node = nodes.load(&id)?;
+            let Node::Inner(_, children) = &*node else { continue };
+            let mut rest = keys;
+            for (last, child) in children {
+                let (mine, later) = rest.split_at(rest.partition_point(|key| key <= last));
+                rest = later;
+                if !mine.is_empty() {
+                    below.push((child.id, mine));
+                }
+            }
+        }
+        level = below;
+    }
+    Ok(())
 }
 
 /// Entries in order, from a key on.
@@ -155,7 +183,7 @@ impl<'store> Scan<'store> {
     }
 
     /// Loads a node below the last one of the path; `None` if it does not read and that is to be passed over.
-    fn load(&mut self, id: &crate::hash::BlobId) -> Result<Option<Arc<Node>>> {
+    fn load(&mut self, id: &BlobId) -> Result<Option<Arc<Node>>> {
         let loaded = self.nodes.load(id).and_then(|node| match self.path.last() {
             Some((parent, _)) if node.level() + 1 != parent.level() => {
                 Err(Error::new(ErrorKind::CorruptItem, "a tree node has another level than its parent says"))

@@ -35,6 +35,7 @@ pub(super) fn larder(folder: &Path, line: &str) -> Ended {
         environment: Environment {
             current: folder.to_owned(),
             state_dir: Some(folder.join("state")),
+            cache_dir: Some(folder.join("cache")),
             ..Environment::default()
         },
         interrupt: Interrupt::new(),
@@ -173,6 +174,7 @@ fn an_interrupt_ends_with_130() {
     let environment = Environment {
         current: folder.path().to_owned(),
         state_dir: Some(folder.path().join("state")),
+        cache_dir: Some(folder.path().join("cache")),
         ..Environment::default()
     };
     let code = finish(&output, execute(&arguments, &output, &Surroundings { environment, interrupt }));

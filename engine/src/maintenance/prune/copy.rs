@@ -178,8 +178,8 @@ pub(in crate::maintenance) fn put_segment(
         encode_segment(repository.keys(), repository.id(), layout::index_kind(kind), entries, replaces)?;
     let length = bytes.len() as u64;
     let key = layout::in_folder(layout::index_folder(kind), name)?;
-    repository.store().put(&key, bytes).map_err(EngineError::store)?;
-    repository.index().insert(kind, entries);
+    repository.store().put(&key, bytes.clone()).map_err(EngineError::store)?;
+    repository.index().insert(kind, name, &bytes, entries)?;
     Ok(length)
 }
 

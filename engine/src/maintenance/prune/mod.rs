@@ -141,16 +141,13 @@ impl Prune<'_> {
             if !self.packs.contains_key(&(location.kind, location.pack)) {
                 unlisted.insert((location.kind, location.pack));
             }
-        });
-        let mut lost = false;
+        })?;
         for (kind, name) in unlisted {
             if !repository.has_pack(kind, name)? {
                 repository.index().lose(name);
-                lost = true;
             }
         }
-        // What they held may be named elsewhere too.
-        if lost { repository.load_index() } else { Ok(()) }
+        Ok(())
     }
 
     /// Which packs should go, by what is in use now.
@@ -175,7 +172,7 @@ impl Prune<'_> {
                 pack.plain_bytes += bytes;
                 pack.used_bytes += if usage.has(&id) { bytes } else { 0 };
             }
-        });
+        })?;
         let mut packs: Vec<PackUse> = packs.into_values().collect();
         // The segment of a pack that none names may still be on its way, whatever became of its writer.
         packs.retain(|pack| pack.plain_bytes > 0 || !young.contains(&pack.name));
@@ -268,7 +265,7 @@ impl Prune<'_> {
     fn copy(&mut self, gone: &HashSet<(BlobKind, ObjectName)>) -> Result<()> {
         let mut wanted = Wanted::new();
         for id in self.usage.used() {
-            let Some(location) = self.setup.repository.index().find(*id) else {
+            let Some(location) = self.setup.repository.index().find(*id)? else {
                 return Err(EngineError::damaged(format!("blob {id} is in use and nothing holds it"))
                     .with_hint("nothing was deleted; run `larder check` to see what is damaged"));
             };

@@ -348,7 +348,7 @@ impl<'run> Run<'run> {
                     let crate::index::Location { pack, frame, offset, bytes, .. } = location;
                     entries.push(crate::index::IndexEntry { id, pack, frame, offset, bytes });
                 }
-            });
+            })?;
             let listed = self.repository.names(folder)?;
             put_segment(self.repository, kind, &mut entries, &[])?;
             listed.into_iter().try_for_each(|name| self.repository.remove(folder, name))?;

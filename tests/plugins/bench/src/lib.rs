@@ -1,7 +1,8 @@
-//! A plugin that costs as little as it can, to measure what the plugin boundary costs: a source of endless items and bytes, and a
-//! destination that reads what it is given and forgets it.
+//! A plugin that costs as little as it can, to measure what the plugin boundary costs: a source of endless items and bytes, or of a
+//! mailbox as large as is wanted, and a destination that reads what it is given and forgets it.
 #![forbid(unsafe_code)]
 
+mod mailbox;
 mod sink;
 mod source;
 
@@ -19,8 +20,12 @@ impl Plugin for Bench {
             .with_destination(Schema::new())
     }
 
-    fn source(&self, _options: &str, _host: Host) -> Result<Box<dyn Source>> {
-        Ok(Box::new(source::Endless::new()))
+    /// With options a mailbox, without any what never ends.
+    fn source(&self, options: &str, _host: Host) -> Result<Box<dyn Source>> {
+        Ok(match options {
+            "{}" => Box::new(source::Endless::new()),
+            options => Box::new(mailbox::Mailbox::new(options)?),
+        })
     }
 
     fn destination(&self, _options: &str, _host: Host) -> Result<Box<dyn Destination>> {
