@@ -1,7 +1,9 @@
 //! The engine's front: what can be done with a config, one method each. Nothing here prints, exits, or reads the command line.
 
+mod keys;
 mod look;
 
+pub use keys::KeyRing;
 pub use look::{SearchIn, Searched};
 
 use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
@@ -18,11 +20,12 @@ use crate::{
     hash::{ObjectName, RepositoryId},
     maintenance::{
         self, CheckOptions, CheckReport, ForgetOptions, Judged, PruneOptions, PruneReport, PruneSetup,
+        ReadData, RepairOptions, RepairReport, RepairSetup,
     },
     pipeline::{self, RunOptions, RunSetup, RunSummary},
     plugin::{Registry, SourceHandle},
     process::Interrupt,
-    repository::{self, BlobReader, CreateOptions, LocalState, Repository},
+    repository::{self, BlobReader, CreateOptions, LocalState, Maker, Repository},
     restore::{self, RestoreOptions, RestoreReport},
     retention::Keep,
     snapshot::SnapshotRecord,
@@ -131,12 +134,16 @@ impl Engine {
         &self.registry
     }
 
-    /// Makes a repository.
-    pub fn init(&self, repository: Option<&str>) -> Result<InitReport> {
+    /// Makes a repository; with `like`, one that shares another's blob ids and borders, so that snapshots can be copied between them.
+    pub fn init(&self, repository: Option<&str>, like: Option<&str>) -> Result<InitReport> {
         let config = self.config.repository_or_only(repository)?;
+        let like =
+            like.map(|name| self.config.repository(name).and_then(|like| self.open(like))).transpose()?;
         self.phase(Phase::Creating, &config.name);
         let (store, password) = self.store(config)?;
-        let made = repository::create(&store, &password, self.context.clock.now(), CreateOptions::default())
+        let maker = Maker { host: &self.context.host, like: like.as_deref() };
+        let now = self.context.clock.now();
+        let made = repository::create_by(&store, &password, now, CreateOptions::default(), maker)
             .map_err(|error| error.context(format_args!("repository `{}`", config.name)))?;
         Ok(InitReport {
             location: store.capabilities().location,
@@ -279,7 +286,7 @@ impl Engine {
     pub fn check(&self, repository: Option<&str>, options: CheckOptions) -> Result<CheckReport> {
         let config = self.config.repository_or_only(repository)?;
         let repository = self.open_with(config, false)?;
-        let phase = if options.read_data { Phase::Verifying } else { Phase::Checking };
+        let phase = if options.read_data == ReadData::None { Phase::Checking } else { Phase::Verifying };
         self.phase(phase, &config.name);
         maintenance::check(
             &repository,
@@ -288,6 +295,28 @@ impl Engine {
             &*self.context.events,
             &self.context.interrupt,
         )
+    }
+
+    /// Mends what a check of the same options finds, or only says what would be done.
+    pub fn repair(&self, repository: Option<&str>, options: RepairOptions) -> Result<RepairReport> {
+        let config = self.config.repository_or_only(repository)?;
+        let repository = Arc::new(self.open_bare(config)?);
+        let local = self.local(&repository)?;
+        let _lock = (!options.dry_run).then(|| local.lock_prune()).transpose()?;
+        self.phase(Phase::Repairing, &config.name);
+        let setup = RepairSetup {
+            at: PruneSetup {
+                repository: &repository,
+                machine: local.machine()?,
+                host: &self.context.host,
+                clock: &*self.context.clock,
+                events: &*self.context.events,
+                interrupt: &self.context.interrupt,
+            },
+            local: &local,
+        };
+        maintenance::repair(&setup, options)
+            .map_err(|error| error.context(format_args!("repository `{}`", config.name)))
     }
 
     /// Drops what these rules, or else a set's `keep` rules, do not keep, or only says what would go.
@@ -388,16 +417,21 @@ impl Engine {
 
     /// Opens a repository; what is read of packs comes from the store alone unless `packs` may come from the cache.
     fn open_with(&self, config: &RepositoryConfig, packs: bool) -> Result<Arc<Repository>> {
-        self.phase(Phase::Opening, &config.name);
-        let (store, password) = self.store(config)?;
-        let repository = Repository::open(store, &password)
-            .map_err(|error| error.context(format_args!("repository `{}`", config.name)))?;
+        let repository = self.open_bare(config)?;
         let events = Arc::clone(&self.context.events);
         let cache = Cache::open(&self.context.cache_folder, repository.id(), events);
         Ok(Arc::new(match cache {
             Some(cache) => repository.with_cache(Arc::new(cache), packs),
             None => repository,
         }))
+    }
+
+    /// Opens a repository without the cache.
+    fn open_bare(&self, config: &RepositoryConfig) -> Result<Repository> {
+        self.phase(Phase::Opening, &config.name);
+        let (store, password) = self.store(config)?;
+        Repository::open(store, &password)
+            .map_err(|error| error.context(format_args!("repository `{}`", config.name)))
     }
 
     fn local(&self, repository: &Repository) -> Result<LocalState> {

@@ -99,6 +99,8 @@ pub enum Phase {
     ReadingBack,
     /// Counting what there is.
     Counting,
+    /// Mending what is damaged.
+    Repairing,
     /// Choosing which snapshots stay.
     Forgetting,
     /// Finding what is in use, and freeing what is not.
@@ -122,6 +124,7 @@ impl Phase {
             Self::Verifying => "Verifying",
             Self::ReadingBack => "Reading back",
             Self::Counting => "Counting",
+            Self::Repairing => "Repairing",
             Self::Forgetting => "Looking through snapshots of",
             Self::Pruning => "Pruning",
         }
@@ -143,6 +146,7 @@ impl Phase {
             Self::Verifying => "verifying",
             Self::ReadingBack => "reading-back",
             Self::Counting => "counting",
+            Self::Repairing => "repairing",
             Self::Forgetting => "forgetting",
             Self::Pruning => "pruning",
         }

@@ -70,6 +70,11 @@ pub fn where_key(id: &ItemId) -> Vec<u8> {
     plain(WHERE, id.as_bytes())
 }
 
+/// The item of a [`where_key`].
+pub fn parse_where(key: &[u8]) -> Option<ItemId> {
+    key.strip_prefix(&[WHERE]).map(ItemId::new)
+}
+
 /// A scope's cursor.
 pub fn cursor_key(scope: &ScopeId) -> Vec<u8> {
     plain(SCOPE, scope.as_bytes())

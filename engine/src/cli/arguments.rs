@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    cat, check, diff, discover, export, find, forget, init, ls, manual, plugins, prune, restore, run,
+    cat, check, diff, discover, export, find, forget, init, key, ls, manual, plugins, prune, restore, run,
     snapshots, stats, validate,
 };
 
@@ -112,6 +112,9 @@ pub(super) enum Command {
     /// Free what no snapshot needs.
     #[command(after_help = EXIT_CODES)]
     Prune(prune::Prune),
+    /// List, add, remove and change what opens a repository: passwords and recovery keys.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Key(key::Key),
     /// Show the plugins there are.
     #[command(subcommand, after_help = EXIT_CODES)]
     Plugins(plugins::Plugins),

@@ -13,7 +13,7 @@ use crate::{
     config::{Config, Environment, PluginConfig, read_config},
     engine::{self, Engine, SnapshotSpec},
     error::{EngineError, Result},
-    events::{Event, Events as _},
+    events::{Event, Events},
     plugin::Registry,
     process::Interrupt,
 };
@@ -38,6 +38,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Where a command's own events go, to be shown like the engine's.
+    pub(super) fn events(&self) -> Arc<dyn Events> {
+        Arc::<Progress>::clone(&self.progress)
+    }
+
     /// Ends the showing of events, before results are printed.
     pub(super) fn finish(&self) {
         self.progress.finish();
@@ -92,6 +97,11 @@ impl Context {
         };
         let engine = Engine::new(self.config.clone(), registry, context);
         Ok(Running { engine, progress })
+    }
+
+    /// The folder the command was started in, and who tells when to stop.
+    pub(super) fn surroundings(&self) -> (&std::path::Path, &Interrupt) {
+        (&self.environment.current, &self.interrupt)
     }
 
     /// The sets named, each checked to be there; all of them if none is named.

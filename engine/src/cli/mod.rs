@@ -11,12 +11,15 @@ mod find;
 mod forget;
 mod format;
 mod init;
+mod key;
 mod ls;
 mod manual;
 mod output;
 mod plugins;
 mod progress;
+mod prompt;
 mod prune;
+mod repair;
 mod restore;
 mod run;
 mod snapshots;
@@ -83,6 +86,7 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Prune(command) => command.execute(&context()?),
         Command::Completions(command) => command.execute(output),
         Command::Man(command) => command.execute(output),
+        Command::Key(command) => command.execute(&context()?),
         Command::Plugins(command) => command.execute(global, &around.environment, output),
     }
 }

@@ -1,7 +1,11 @@
 //! The command line's own promises.
 
 #[cfg(all(feature = "files", feature = "object-store"))]
+mod keys;
+#[cfg(all(feature = "files", feature = "object-store"))]
 mod looking;
+#[cfg(all(feature = "files", feature = "object-store"))]
+mod repair;
 #[cfg(all(feature = "files", feature = "object-store"))]
 mod taking;
 #[cfg(all(feature = "files", feature = "object-store"))]
@@ -47,6 +51,15 @@ fn every_command_of_the_manual_parses() {
         "restore latest:/a --to out --include *.eml --exclude b --overwrite never --dry-run",
         "restore latest --to out --verify",
         "check --read-data --repository main",
+        "check --read-data=2.5%",
+        "check --read-data=3/30",
+        "check --repair --read-data --dry-run",
+        "key list",
+        "key add main --recovery --label paper",
+        "key add --new-password-file new",
+        "key remove 12ab main",
+        "key passwd --slot 12ab --new-password-env NEW --json",
+        "init offsite --like main",
         "plugins list",
         "plugins info files",
         "--config x.toml -v snapshots",
@@ -77,6 +90,14 @@ fn what_makes_no_sense_is_refused() {
         "find a --larger big",
         "-q -v snapshots",
         "restore latest --to a --overwrite maybe",
+        "check --read-data=0%",
+        "check --dry-run",
+        "check --read-data=31/30",
+        "key",
+        "key remove",
+        "key add --recovery --new-password-file a",
+        "key passwd --new-password-file a --new-password-env b",
+        "key add --new-password secret",
     ] {
         let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
         let error = parse(&words).unwrap_err();
@@ -100,6 +121,7 @@ fn every_help_lists_the_exit_codes() {
         "cat",
         "restore",
         "check",
+        "key",
         "plugins",
     ] {
         let help = parse(&[name, "--help"]).unwrap_err().render().to_string();

@@ -11,11 +11,11 @@ use crate::hash::{BlobId, Digest, fill_random};
 pub enum KeyRole {
     /// Names blobs.
     Ids,
-    /// Decides where chunks end.
+    /// Decides where chunks and tree nodes end.
     Chunker,
     /// Seals data packs.
     Data,
-    /// Seals tree packs and decides where tree nodes end.
+    /// Seals tree packs.
     Trees,
     /// Seals index segments.
     Index,
@@ -64,6 +64,20 @@ impl Keys {
             index: fresh()?,
             control: fresh()?,
         })
+    }
+
+    /// Fresh random keys, but those of another bundle that name blobs and decide about borders.
+    pub fn generate_like(other: &Self) -> Result<Self> {
+        let mut keys = Self::generate()?;
+        keys.ids = other.ids.clone();
+        keys.chunker = other.chunker.clone();
+        Ok(keys)
+    }
+
+    /// True if equal blobs have equal ids and equal borders under both bundles.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let same = |a: &Key, b: &Key| a.number == b.number && a.bytes == b.bytes;
+        same(&self.ids, &other.ids) && same(&self.chunker, &other.chunker)
     }
 
     /// The key of a role.

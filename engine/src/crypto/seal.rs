@@ -21,6 +21,8 @@ const METHOD_KEYED_HASH: u8 = 1;
 pub enum ObjectKind {
     /// The repository's config.
     Config = 1,
+    /// The note on a key slot; the slot itself is sealed by its password.
+    KeySlot = 2,
     /// A pack of chunks.
     DataPack = 3,
     /// A pack of tree nodes and chunk lists.
@@ -50,6 +52,7 @@ impl ObjectKind {
             Self::TreePack => KeyRole::Trees,
             Self::DataIndex | Self::TreeIndex => KeyRole::Index,
             Self::Config
+            | Self::KeySlot
             | Self::Snapshot
             | Self::Session
             | Self::Checkpoint
@@ -63,6 +66,7 @@ impl ObjectKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Config => "config",
+            Self::KeySlot => "key slot",
             Self::DataPack => "data pack",
             Self::TreePack => "tree pack",
             Self::DataIndex => "data index segment",

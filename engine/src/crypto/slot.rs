@@ -2,20 +2,19 @@
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use larder_sdk::{
-    Error, ErrorKind, Result, Secret,
-    codec::{self, Record},
-};
+use larder_sdk::{Error, ErrorKind, Result, Secret, codec};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::Keys;
+use super::{Keys, recovery::canonical};
 use crate::hash::{ObjectName, fill_random};
 
 /// Most memory a slot may ask for, in KiB: refused before it is taken.
 const KDF_MEMORY_KIB_MAX: u32 = 1 << 20;
 /// Most passes a slot may ask for.
 const KDF_PASSES_MAX: u32 = 16;
+/// Most lanes a slot may ask for.
+const KDF_LANES_MAX: u32 = 64;
 
 /// What deriving a key costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,18 +34,13 @@ impl Default for KdfCost {
     }
 }
 
-/// A slot as it is stored.
+/// Keys wrapped under a password. A recovery key is a password that may be written in more than one way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeySlot {
     cost: KdfCost,
     salt: [u8; 32],
     nonce: [u8; 12],
     sealed: Vec<u8>,
-}
-
-impl Record for KeySlot {
-    const KIND: u16 = 2;
-    const VERSION: u16 = 1;
 }
 
 impl KeySlot {
@@ -79,10 +73,12 @@ impl KeySlot {
 
     fn derive(&self, password: &Secret) -> Result<LessSafeKey> {
         let KdfCost { memory_kib, passes, lanes } = self.cost;
-        if memory_kib > KDF_MEMORY_KIB_MAX || passes > KDF_PASSES_MAX {
+        if memory_kib > KDF_MEMORY_KIB_MAX || passes > KDF_PASSES_MAX || lanes > KDF_LANES_MAX {
             return Err(Error::new(
                 ErrorKind::CorruptItem,
-                format!("a key slot asks for {memory_kib} KiB and {passes} passes, more than is allowed"),
+                format!(
+                    "a key slot asks for {memory_kib} KiB, {passes} passes and {lanes} lanes, more than is allowed"
+                ),
             ));
         }
         let params = Params::new(memory_kib, passes, lanes, Some(32)).map_err(|error| {
@@ -90,7 +86,7 @@ impl KeySlot {
         })?;
         let mut derived = Zeroizing::new([0; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(password.expose().as_bytes(), &self.salt, &mut derived[..])
+            .hash_password_into(canonical(password).expose().as_bytes(), &self.salt, &mut derived[..])
             .map_err(|error| Error::bug(format!("no key could be derived from the password: {error}")))?;
         UnboundKey::new(&AES_256_GCM, &derived[..])
             .map(LessSafeKey::new)

@@ -5,18 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use larder_sdk::{ObjectInfo, ObjectKey, codec};
+use larder_sdk::{ObjectInfo, ObjectKey};
 
-use super::CheckReport;
+use super::{CheckReport, ReadData, packs::read_pack, read_data::ListedPack};
 use crate::{
     browse,
     catalog::{self, Content, ItemRecord},
-    crypto::HEADER_BYTES,
     error::{EngineError, EngineErrorKind, Result},
     events::{Counts, Event, Events},
     hash::{BlobId, Digest, ObjectName},
     index::BlobKind,
-    pack::{FramePlace, LargeReader, PackDirectory, Tail, decode_frame},
     process::Interrupt,
     repository::{BlobReader, LocalState, Nodes, Repository, check_control_objects, layout},
     snapshot::{ContainerRecord, SnapshotRecord, missing_run},
@@ -32,8 +30,8 @@ type VisitEntry<'visit, Checker> = dyn FnMut(&mut Checker, &[u8], &[u8]) -> Resu
 /// How much is checked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CheckOptions {
-    /// Read and verify every pack.
-    pub read_data: bool,
+    /// Which packs are read and verified.
+    pub read_data: ReadData,
 }
 
 /// Checks a repository whose index has not been loaded yet.
@@ -63,9 +61,7 @@ pub fn check(
     check.load_index()?;
     check.snapshots()?;
     check.checkpoints()?;
-    if options.read_data {
-        check.read_packs()?;
-    }
+    check.read_packs(options.read_data)?;
     check.report.problems.sort();
     Ok(check.report)
 }
@@ -320,69 +316,35 @@ impl Check<'_> {
         }
     }
 
-    fn read_packs(&mut self) -> Result<()> {
-        let mut packs: Vec<_> = self.packs.iter().map(|(name, object)| (*name, object.clone())).collect();
-        packs.sort_by(|a, b| a.1.0.cmp(&b.1.0));
-        let total = packs.iter().map(|(_, (_, info))| info.size).sum();
-        for (done, ((kind, name), (key, _))) in packs.iter().enumerate() {
+    /// Reads packs and verifies every blob in them.
+    fn read_packs(&mut self, read_data: ReadData) -> Result<()> {
+        let listed = |((kind, name), (_, info)): (&(BlobKind, ObjectName), &(ObjectKey, ObjectInfo))| {
+            ListedPack { kind: *kind, name: *name, bytes: info.size }
+        };
+        let packs = read_data.choose(self.packs.iter().map(listed).collect())?;
+        self.report.pack_bytes = self.packs.values().map(|(_, info)| info.size).sum();
+        let total = packs.iter().map(|pack| pack.bytes).sum();
+        for (done, pack) in packs.iter().enumerate() {
             self.interrupt.check()?;
-            if let Err(error) = self.read_pack(*kind, *name, key) {
-                self.problem(key.to_string(), &error)?;
+            let key = layout::pack_key(pack.kind, pack.name)?;
+            match read_pack(self.repository, pack.kind, pack.name, &key, &[]) {
+                Ok(read) => {
+                    self.report.read_bytes += read.bytes;
+                    if let Err(error) = read.into_result() {
+                        self.problem(key.to_string(), &error)?;
+                    }
+                }
+                Err(error) => self.problem(key.to_string(), &error)?,
             }
+            self.report.read_packs = done as u64 + 1;
             let counts = Counts {
-                items: done as u64 + 1,
+                items: self.report.read_packs,
                 items_total: Some(packs.len() as u64),
                 bytes: self.report.read_bytes,
                 bytes_total: Some(total),
                 ..Counts::default()
             };
             self.events.event(Event::Progress(counts));
-        }
-        Ok(())
-    }
-
-    /// Reads a whole pack and verifies every blob in it.
-    fn read_pack(&mut self, kind: BlobKind, name: ObjectName, key: &ObjectKey) -> Result<()> {
-        let bytes = self.repository.store().get(key).map_err(EngineError::store)?;
-        self.report.read_bytes += bytes.len() as u64;
-        let reader = LargeReader::open(
-            self.repository.keys(),
-            self.repository.id(),
-            layout::pack_kind(kind),
-            name,
-            &bytes,
-        )?;
-        let Tail::Directory(directory, frames) = reader.tail(&bytes, bytes.len() as u64)? else {
-            return Err(EngineError::damaged("its directory does not fit into it"));
-        };
-        let directory: PackDirectory = codec::decode(&directory)?;
-        if directory.frames.len() != frames as usize {
-            return Err(EngineError::damaged("its directory and trailer disagree"));
-        }
-        let mut offset = HEADER_BYTES;
-        for (number, frame) in directory.frames.iter().enumerate() {
-            let end = offset + frame.sealed_bytes as usize;
-            let mut sealed =
-                bytes.get(offset..end).ok_or_else(|| EngineError::damaged("it is cut short"))?.to_vec();
-            let place =
-                FramePlace { number: number as u32, offset: offset as u32, sealed_bytes: frame.sealed_bytes };
-            offset = end;
-            let plain = decode_frame(reader.frame(place.number, &mut sealed)?)?;
-            let mut rest = &plain[..];
-            for blob in &frame.blobs {
-                let Some((bytes, later)) = rest.split_at_checked(blob.bytes as usize) else {
-                    return Err(EngineError::damaged(format!(
-                        "frame {number} is shorter than its directory says"
-                    )));
-                };
-                rest = later;
-                if self.repository.keys().blob_id(&Digest::of(bytes)).short() != blob.id {
-                    return Err(EngineError::damaged(format!(
-                        "blob {} in frame {number} is another blob",
-                        blob.id
-                    )));
-                }
-            }
         }
         Ok(())
     }

@@ -3,7 +3,11 @@
 mod check;
 mod distinct;
 mod forget;
+mod key;
+mod packs;
 mod prune;
+mod read_data;
+mod repair;
 mod report;
 #[cfg(test)]
 mod simulation;
@@ -12,6 +16,9 @@ mod usage;
 
 pub use check::{CheckOptions, check};
 pub use forget::{ForgetOptions, Judged, forget};
+pub use key::{NewKey, SlotChange, add_key, change_password, find_slot, remove_key};
 pub use prune::{PruneOptions, PruneReport, PruneSetup, WaitingFor, prune};
+pub use read_data::ReadData;
+pub use repair::{Loss, RepairOptions, RepairReport, RepairSetup, repair};
 pub use report::{CheckReport, Problem};
 pub use stats::{SetStats, SnapshotStats, Stats, stats};

@@ -23,7 +23,11 @@ pub struct CheckReport {
     pub blobs: u64,
     /// Items in all containers of all snapshots, each tree once.
     pub items: u64,
-    /// Bytes read and verified.
+    /// Bytes of all packs.
+    pub pack_bytes: u64,
+    /// Packs read and verified.
+    pub read_packs: u64,
+    /// Bytes of packs read and verified.
     pub read_bytes: u64,
     /// What is wrong.
     pub problems: Vec<Problem>,

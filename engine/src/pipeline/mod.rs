@@ -16,7 +16,7 @@ mod run;
 mod state;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use base::latest_of_set;
 #[cfg(test)]

@@ -29,18 +29,18 @@ impl HostServices for NoServices {
     }
 }
 
-struct World {
-    store: Arc<MemoryStore>,
-    folder: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) folder: tempfile::TempDir,
     registry: Registry,
 }
 
-fn password() -> Secret {
+pub(crate) fn password() -> Secret {
     Secret::new("open")
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let store = Arc::new(MemoryStore::default());
         let cost = KdfCost { memory_kib: 64, passes: 1, lanes: 1 };
         let shared: Arc<dyn Store> = store.clone();
@@ -50,17 +50,17 @@ impl World {
         Self { store, folder, registry: Registry::new() }
     }
 
-    fn data(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn data(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join("data").join(name)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         let path = self.data(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    fn repository(&self) -> Arc<Repository> {
+    pub(crate) fn repository(&self) -> Arc<Repository> {
         let store: Arc<dyn Store> = self.store.clone();
         Arc::new(Repository::open(store, &password()).unwrap())
     }
@@ -69,7 +69,7 @@ impl World {
         self.store.objects().values().map(bytes::Bytes::len).sum()
     }
 
-    fn setup(&self) -> RunSetup {
+    pub(crate) fn setup(&self) -> RunSetup {
         let repository = self.repository();
         let options = serde_json::json!({ "paths": [self.folder.path().join("data")] }).to_string();
         RunSetup {
@@ -90,11 +90,11 @@ impl World {
         }
     }
 
-    fn run(&self) -> RunSummary {
+    pub(crate) fn run(&self) -> RunSummary {
         run(&self.setup(), RunOptions::default()).unwrap()
     }
 
-    fn snapshots(&self) -> Vec<SnapshotRecord> {
+    pub(crate) fn snapshots(&self) -> Vec<SnapshotRecord> {
         let mut snapshots: Vec<_> = self
             .repository()
             .snapshots()
@@ -107,11 +107,15 @@ impl World {
     }
 
     /// Paths below the data folder and contents of a snapshot's files.
-    fn contents(&self, run: u64) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn contents(&self, run: u64) -> BTreeMap<String, Vec<u8>> {
+        self.contents_of(&self.snapshots()[run as usize - 1])
+    }
+
+    pub(crate) fn contents_of(&self, snapshot: &SnapshotRecord) -> BTreeMap<String, Vec<u8>> {
         let repository = self.repository();
         repository.load_index().unwrap();
         let blobs = Arc::new(BlobReader::new(repository, 1 << 20));
-        let view = SnapshotView::open(Arc::clone(&blobs), &self.snapshots()[run as usize - 1]).unwrap();
+        let view = SnapshotView::open(Arc::clone(&blobs), snapshot).unwrap();
         let mut contents = BTreeMap::new();
         let top = view.find(&[]).unwrap();
         let prefix = format!("{}/", self.data("").display());
@@ -134,7 +138,7 @@ impl World {
         contents
     }
 
-    fn on_disk(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn on_disk(&self) -> BTreeMap<String, Vec<u8>> {
         fn visit(base: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
@@ -153,25 +157,32 @@ impl World {
         found
     }
 
-    fn check(&self) -> crate::maintenance::CheckReport {
+    pub(crate) fn check(&self) -> crate::maintenance::CheckReport {
         let repository = self.repository();
         let local = LocalState::open(&self.folder.path().join("state"), repository.id()).unwrap();
-        check(&repository, &local, CheckOptions { read_data: true }, &NoEvents, &Interrupt::new()).unwrap()
+        check(
+            &repository,
+            &local,
+            CheckOptions { read_data: crate::maintenance::ReadData::All },
+            &NoEvents,
+            &Interrupt::new(),
+        )
+        .unwrap()
     }
 
-    fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         let report = self.check();
         assert!(report.is_clean(), "{:?}", report.problems);
     }
 }
 
-fn noise(length: usize, seed: u32) -> Vec<u8> {
+pub(crate) fn noise(length: usize, seed: u32) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 
-fn world_with_files() -> World {
+pub(crate) fn world_with_files() -> World {
     let world = World::new();
     for n in 0..700_u32 {
         world.write(&format!("d{}/f{n}", n % 13), &noise(n as usize * 7, n));

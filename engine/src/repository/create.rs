@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use larder_sdk::{ErrorKind, ObjectKey, Secret, Time, codec};
+use larder_sdk::{ErrorKind, ObjectKey, Secret, Time};
 
 use super::{
-    layout,
+    Repository, SlotNote, keys, layout,
     objects::{CONFIG_NAME, CONFIG_REPOSITORY, ConfigRecord, DRAFT},
 };
 use crate::{
-    crypto::{KdfCost, KeySlot, Keys, ObjectKind},
+    crypto::{KdfCost, Keys, ObjectKind},
     error::{EngineError, Result},
     hash::{ObjectName, RepositoryId},
     pack::seal_small,
@@ -24,16 +24,39 @@ pub struct CreateOptions {
     pub cost: KdfCost,
 }
 
-/// Makes a repository in an empty store. An existing one is never touched.
+/// Who makes a repository, and after which.
+#[derive(Clone, Copy, Default)]
+pub struct Maker<'like> {
+    /// The machine, for the key slot's note.
+    pub host: &'like str,
+    /// A repository whose blob ids and borders the new one shares, so that blobs can be copied between them.
+    pub like: Option<&'like Repository>,
+}
+
+/// [`create_by`] nobody in particular.
 pub fn create(
     store: &Arc<dyn Store>,
     password: &Secret,
     now: Time,
     options: CreateOptions,
 ) -> Result<ConfigRecord> {
+    create_by(store, password, now, options, Maker::default())
+}
+
+/// Makes a repository in an empty store. An existing one is never touched.
+pub fn create_by(
+    store: &Arc<dyn Store>,
+    password: &Secret,
+    now: Time,
+    options: CreateOptions,
+    maker: Maker<'_>,
+) -> Result<ConfigRecord> {
     refuse_existing(&**store)?;
     let (put_if_absent, list_after_put) = probe(&**store)?;
-    let keys = Keys::generate()?;
+    let keys = match maker.like {
+        Some(other) => Keys::generate_like(other.keys())?,
+        None => Keys::generate()?,
+    };
     let slot_id = ObjectName::random()?;
     let config = ConfigRecord {
         id: RepositoryId(ObjectName::random()?.0),
@@ -42,10 +65,9 @@ pub fn create(
         put_if_absent,
         list_after_put,
     };
-    let slot = Bytes::from(codec::encode(&KeySlot::wrap(&keys, password, slot_id, options.cost)?)?);
-    for key in layout::slot_keys(slot_id)? {
-        store.put(&key, slot.clone()).map_err(EngineError::store)?;
-    }
+    let note = SlotNote::new(now, maker.host, "", false);
+    let slot = keys::seal(&keys, config.id, slot_id, password, note, options.cost)?;
+    keys::put(&**store, slot_id, &slot)?;
     // The config comes last: a repository without one was never finished, and nothing can be in it.
     let bytes = seal_small(&keys, CONFIG_REPOSITORY, ObjectKind::Config, CONFIG_NAME, &config)?;
     for key in layout::config_keys()? {

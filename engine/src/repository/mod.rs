@@ -3,6 +3,7 @@
 mod blobs;
 mod create;
 mod index;
+mod keys;
 pub mod layout;
 mod local;
 mod nodes;
@@ -15,11 +16,12 @@ mod segments;
 pub mod session;
 
 pub use blobs::BlobReader;
-pub use create::{CreateOptions, create};
+pub use create::{CreateOptions, Maker, create, create_by};
 pub use index::{Claim, Index, IndexView, LoadedSegments};
+pub use keys::{LABEL_BYTES_MAX, Slot, SlotNote};
 pub use local::LocalState;
 pub use nodes::Nodes;
-pub use objects::{ConfigRecord, DRAFT, Repository, check_control_objects};
+pub use objects::{ConfigRecord, DRAFT, Repository, check_control_objects, control_copies};
 pub use saver::{FrameSlot, Saver};
 pub use segments::StoredSegment;
 pub use session::Session;

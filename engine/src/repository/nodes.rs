@@ -167,8 +167,8 @@ impl NodeStore for Nodes {
     }
 
     fn draw(&self, level: u8, key: &[u8]) -> u32 {
-        let secret = &self.reader.repository().keys().role(KeyRole::Trees).bytes;
-        let hash = blake3::Hasher::new_keyed(secret).update(&[level]).update(key).finalize();
+        let secret = &self.reader.repository().keys().role(KeyRole::Chunker).bytes;
+        let hash = blake3::Hasher::new_keyed(secret).update(b"tree").update(&[level]).update(key).finalize();
         let mut first = [0; 4];
         first.copy_from_slice(&hash.as_bytes()[..4]);
         u32::from_le_bytes(first)

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use larder_sdk::{
-    ObjectInfo, ObjectKey, Secret, Time,
-    codec::{self, Record},
-};
+use bytes::Bytes;
+use larder_sdk::{ObjectKey, Secret, Time, codec::Record};
 use serde::{Deserialize, Serialize};
 
-use super::{Index, layout};
+use super::{Index, keys, layout};
 use crate::{
     cache::Cache,
-    crypto::{HEADER_BYTES, KeySlot, Keys, ObjectKind},
+    crypto::{HEADER_BYTES, Keys, ObjectKind},
     error::{EngineError, EngineErrorKind, Result},
     hash::{ObjectName, RepositoryId},
     pack::open_small,
@@ -50,8 +48,16 @@ pub(super) const CONFIG_NAME: ObjectName = ObjectName([0; 16]);
 pub struct Repository {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
+    /// The slot that the password opened.
+    slot: ObjectName,
     config: ConfigRecord,
     index: Index,
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Repository({})", self.config.id)
+    }
 }
 
 impl Repository {
@@ -61,7 +67,7 @@ impl Repository {
         if slots.is_empty() {
             return Err(Self::missing(&*store));
         }
-        let keys = unlock(&*store, &slots, password)?;
+        let (keys, slot) = keys::unlock(&*store, &slots, password)?;
         let config = read_config(&*store, &keys)?;
         if config.draft != DRAFT {
             return Err(EngineError::failed(format!(
@@ -73,7 +79,7 @@ impl Repository {
         }
         let keys = Arc::new(keys);
         let index = Index::new(Arc::clone(&store), Arc::clone(&keys), config.id);
-        Ok(Self { store, keys, config, index })
+        Ok(Self { store, keys, slot, config, index })
     }
 
     /// A repository whose keys are known: deriving them takes as long as everything else that a test does.
@@ -81,7 +87,7 @@ impl Repository {
     pub(crate) fn with_keys(store: Arc<dyn Store>, keys: Keys, config: ConfigRecord) -> Self {
         let keys = Arc::new(keys);
         let index = Index::new(Arc::clone(&store), Arc::clone(&keys), config.id);
-        Self { store, keys, config, index }
+        Self { store, keys, slot: ObjectName([0; 16]), config, index }
     }
 
     fn missing(store: &dyn Store) -> EngineError {
@@ -107,6 +113,10 @@ impl Repository {
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
+    /// The key slot that the password opened.
+    pub fn slot_in_use(&self) -> ObjectName {
+        self.slot
+    }
     /// The repository's id.
     pub fn id(&self) -> RepositoryId {
         self.config.id
@@ -131,44 +141,6 @@ impl Repository {
     }
 }
 
-/// Finds a slot that the password opens.
-fn unlock(store: &dyn Store, slots: &[(ObjectKey, ObjectInfo)], password: &Secret) -> Result<Keys> {
-    let mut ids: Vec<ObjectName> = slots
-        .iter()
-        .filter_map(|(key, _)| ObjectName::parse(key.as_str().rsplit('/').next()?.trim_end_matches(".copy")))
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let mut unreadable = None;
-    let mut any_read = false;
-    for id in ids {
-        for key in layout::slot_keys(id)? {
-            match read_slot(store, &key, password, id) {
-                Ok(Some(keys)) => return Ok(keys),
-                // Altered bytes look like another password: the copy decides.
-                Ok(None) => any_read = true,
-                Err(error) => unreadable = Some(error),
-            }
-        }
-    }
-    match unreadable {
-        Some(error) if !any_read => Err(error),
-        _ => Err(EngineError::new(
-            EngineErrorKind::WrongPassword,
-            format!("the password opens no key slot of the repository at {}", store.capabilities().location),
-        )
-        .with_hint("check the `password` of this repository in the config")),
-    }
-}
-
-fn read_slot(store: &dyn Store, key: &ObjectKey, password: &Secret, id: ObjectName) -> Result<Option<Keys>> {
-    let bytes = store.get(key).map_err(EngineError::store)?;
-    let damaged =
-        |error: larder_sdk::Error| EngineError::from(error).context(format_args!("key slot `{key}`"));
-    let slot: KeySlot = codec::decode(&bytes).map_err(damaged)?;
-    slot.unwrap(password, id).map_err(damaged)
-}
-
 fn read_config(store: &dyn Store, keys: &Keys) -> Result<ConfigRecord> {
     let mut first_error = None;
     for key in layout::config_keys()? {
@@ -188,42 +160,32 @@ pub(crate) fn open_config(keys: &Keys, bytes: &[u8]) -> larder_sdk::Result<Confi
     open_small(keys, CONFIG_REPOSITORY, ObjectKind::Config, CONFIG_NAME, bytes)
 }
 
+/// The config and its copy: the bytes, or what is wrong with them.
+pub fn control_copies(repository: &Repository) -> Result<Vec<(ObjectKey, Result<Bytes>)>> {
+    let read = |key: &ObjectKey| {
+        let bytes = repository.store().get(key).map_err(EngineError::store)?;
+        match open_config(repository.keys(), &bytes) {
+            Ok(config) if config == *repository.config() => Ok(bytes),
+            Ok(_) => Err(EngineError::damaged("the two copies of the config differ")),
+            Err(error) => Err(EngineError::store(error)),
+        }
+    };
+    let copies = layout::config_keys()?.into_iter().map(|key| {
+        let read = read(&key);
+        (key, read)
+    });
+    Ok(copies.collect())
+}
+
 /// Looks at both copies of the config and of every key slot: what is damaged, and how. Copies must say the same.
 pub fn check_control_objects(repository: &Repository) -> Result<Vec<(String, String)>> {
     let mut problems = Vec::new();
-    let store = repository.store();
-    for key in layout::config_keys()? {
-        match store.get(&key).and_then(|bytes| open_config(repository.keys(), &bytes)) {
-            Ok(config) if config == *repository.config() => {}
-            Ok(_) => problems.push((key.to_string(), "the two copies of the config differ".to_owned())),
-            Err(error) => problems.push((key.to_string(), EngineError::store(error).full_message())),
-        }
+    for (key, read) in control_copies(repository)? {
+        problems.extend(read.err().map(|error| (key.to_string(), error.full_message())));
     }
-    let mut slots: Vec<ObjectName> = store
-        .list_all(layout::KEYS)
-        .map_err(EngineError::store)?
-        .iter()
-        .filter_map(|(key, _)| ObjectName::parse(key.as_str().rsplit('/').next()?.trim_end_matches(".copy")))
-        .collect();
-    slots.sort_unstable();
-    slots.dedup();
-    for id in slots {
-        let [slot, copy] = layout::slot_keys(id)?;
-        let (one, other) = (store.get(&slot), store.get(&copy));
-        for (key, read) in [(&slot, &one), (&copy, &other)] {
-            let decoded = read.as_ref().map_err(ToString::to_string).and_then(|bytes| {
-                codec::decode::<KeySlot>(bytes).map_err(|error| format!("the slot does not decode: {error}"))
-            });
-            if let Err(why) = decoded {
-                problems.push((key.to_string(), why));
-            }
-        }
-        if let (Ok(one), Ok(other)) = (one, other)
-            && one != other
-        {
-            let why = "the two copies of this key slot differ: one of them is damaged";
-            problems.push((slot.to_string(), why.to_owned()));
-            problems.push((copy.to_string(), why.to_owned()));
+    for slot in repository.slots()? {
+        for (key, wrong) in slot.copies {
+            problems.extend(wrong.map(|error| (key.to_string(), error.full_message())));
         }
     }
     Ok(problems)

@@ -21,6 +21,8 @@ use crate::{
 
 /// A session that was not renewed for this long is taken as dead.
 pub const SESSION_SECONDS_MAX: i64 = 24 * 3600;
+/// A session is renewed after this long.
+const RENEWAL_SECONDS: i64 = 3600;
 /// A checkpoint older than this is no longer a root, and so not gone on from.
 pub const CHECKPOINT_SECONDS_MAX: i64 = 14 * 24 * 3600;
 
@@ -105,6 +107,12 @@ impl Session {
     /// What an error means that came of a session's being taken for dead: what it built on may then be gone.
     pub fn explain(&self, error: EngineError, now: Time) -> EngineError {
         if self.slept(now) { dead().with_source(error) } else { error }
+    }
+
+    /// Announces it again if that was last done an hour ago.
+    pub fn renew_if_due(&self, now: Time) -> Result<()> {
+        let due = now.seconds - self.state().renewed.seconds >= RENEWAL_SECONDS;
+        if due { self.renew(now) } else { Ok(()) }
     }
 
     /// True if it was not renewed for so long that others may take it as dead.

@@ -9,4 +9,4 @@ pub use record::{
     ContainerOutcome, ContainerRecord, RemovalRecord, RemovedSnapshot, SnapshotOutcome, SnapshotRecord,
     Totals,
 };
-pub use runs::missing_run;
+pub use runs::{missing_run, missing_runs};

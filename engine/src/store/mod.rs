@@ -33,4 +33,6 @@ mod cached;
 pub use cached::CachedStore;
 
 #[cfg(test)]
+pub(crate) mod faulty;
+#[cfg(test)]
 pub(crate) mod memory;

@@ -113,6 +113,32 @@ fn with_json_standard_output_holds_records_and_nothing_else() {
 }
 
 #[test]
+fn a_check_reads_as_much_as_it_is_told() {
+    let folder = prepared();
+    let at = folder.path();
+    assert_eq!(larder(at, "init").code, 0);
+    assert_eq!(larder(at, "run home").code, 0);
+    let checked = |line: &str| {
+        let ended = larder(at, line);
+        assert_eq!(ended.code, 0, "{line}: {}", ended.results);
+        let records = ended.records();
+        let number = |key: &str| Ended::of_type(&records, "summary")[0][key].as_u64().unwrap();
+        (number("read_packs"), number("packs"), number("read_bytes"), number("pack_bytes"))
+    };
+    let (none, packs, ..) = checked("check --json");
+    assert!(none == 0 && packs >= 2, "{packs}");
+    let (all, _, read, bytes) = checked("check --read-data --json");
+    assert_eq!((all, read), (packs, bytes));
+    assert_eq!(checked("check --read-data=0.01% --json").0, 1);
+    let parts: Vec<_> = (1..=3).map(|part| checked(&format!("check --read-data={part}/3 --json"))).collect();
+    assert_eq!(parts.iter().map(|part| part.0).sum::<u64>(), packs);
+    assert_eq!(parts.iter().map(|part| part.2).sum::<u64>(), bytes);
+    let told = larder(at, "check --read-data=0.01%").results;
+    assert!(told.contains("1 pack read, ") && told.contains(" % of the bytes"), "{told}");
+    assert!(larder(at, "check").results.contains("no pack read"));
+}
+
+#[test]
 fn failures_end_with_the_promised_codes() {
     let folder = prepared();
     let at = folder.path();

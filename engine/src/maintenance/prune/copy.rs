@@ -25,7 +25,7 @@ use crate::{
 /// A frame of which at least this share is in use is copied as it is, without being compressed anew.
 const WHOLE_FRAME_PERCENT: u64 = 75;
 /// Entries of a segment.
-pub(super) const SEGMENT_ENTRIES_MAX: usize = 256 << 10;
+pub(crate) const SEGMENT_ENTRIES_MAX: usize = 256 << 10;
 /// The most a pack's end is first asked for: nearly always its directory is in it.
 const TAIL_BYTES: u64 = 64 << 10;
 const LEVEL: i32 = 3;
@@ -121,7 +121,8 @@ impl<'run> Copier<'run> {
         self.append(kind, &frame.blobs, &encode_frame(&frame.bytes, LEVEL)?)
     }
 
-    fn append(&mut self, kind: BlobKind, blobs: &[FrameBlob], encoded: &[u8]) -> Result<()> {
+    /// Appends an encoded frame as it is.
+    pub(crate) fn append(&mut self, kind: BlobKind, blobs: &[FrameBlob], encoded: &[u8]) -> Result<()> {
         match self.packers[kind as usize].append(self.repository, blobs, encoded)? {
             Some(full) => self.store(full),
             None => Ok(()),
@@ -168,7 +169,7 @@ impl<'run> Copier<'run> {
 }
 
 /// Writes a segment and adds it to the index in memory; returns how many bytes it has.
-pub(in crate::maintenance) fn put_segment(
+pub(crate) fn put_segment(
     repository: &Repository,
     kind: BlobKind,
     entries: &mut [IndexEntry],

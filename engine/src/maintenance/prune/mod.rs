@@ -6,7 +6,7 @@
 //! roots again ─ copies ─ segments ─ end of session ─ old segments, packs, mark go
 //! ```
 
-mod copy;
+pub(super) mod copy;
 mod report;
 mod roots;
 mod segments;
@@ -88,6 +88,24 @@ fn announce(setup: &PruneSetup<'_>) -> Result<Session> {
         marks: Vec::new(),
     };
     Session::open(setup.repository, record, now)
+}
+
+/// Announces somebody else who rewrites the index like a prune, and stands back if another is at it.
+pub(super) fn announce_alone(setup: &PruneSetup<'_>) -> Result<Session> {
+    let session = announce(setup)?;
+    let alone = sessions::look(setup, Some(&session)).and_then(|others| sessions::stand_back(&others));
+    if alone.is_err() {
+        end_alone(setup, &session);
+    }
+    alone.map(|()| session)
+}
+
+/// Ends what [`announce_alone`] began.
+pub(super) fn end_alone(setup: &PruneSetup<'_>, session: &Session) {
+    if let Err(error) = session.end() {
+        let text = format!("this session could not be removed: {}", error.full_message());
+        setup.events.event(Event::warning("larder", text));
+    }
 }
 
 struct Prune<'run> {
