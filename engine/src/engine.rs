@@ -1,8 +1,10 @@
 //! The engine's front: what can be done with a config, one method each. Nothing here prints, exits, or reads the command line.
 
+mod copy;
 mod keys;
 mod look;
 
+pub use copy::CopyOptions;
 pub use keys::KeyRing;
 pub use look::{SearchIn, Searched};
 

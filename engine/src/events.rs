@@ -99,6 +99,8 @@ pub enum Phase {
     ReadingBack,
     /// Counting what there is.
     Counting,
+    /// Copying snapshots to another repository.
+    Copying,
     /// Mending what is damaged.
     Repairing,
     /// Choosing which snapshots stay.
@@ -124,6 +126,7 @@ impl Phase {
             Self::Verifying => "Verifying",
             Self::ReadingBack => "Reading back",
             Self::Counting => "Counting",
+            Self::Copying => "Copying from",
             Self::Repairing => "Repairing",
             Self::Forgetting => "Looking through snapshots of",
             Self::Pruning => "Pruning",
@@ -146,6 +149,7 @@ impl Phase {
             Self::Verifying => "verifying",
             Self::ReadingBack => "reading-back",
             Self::Counting => "counting",
+            Self::Copying => "copying",
             Self::Repairing => "repairing",
             Self::Forgetting => "forgetting",
             Self::Pruning => "pruning",

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    cat, check, diff, discover, export, find, forget, init, key, ls, manual, plugins, prune, restore, run,
-    snapshots, stats, validate,
+    cat, check, copy, diff, discover, export, find, forget, init, key, ls, manual, plugins, prune, restore,
+    run, snapshots, stats, validate,
 };
 
 /// Shown below every command's help.
@@ -112,6 +112,9 @@ pub(super) enum Command {
     /// Free what no snapshot needs.
     #[command(after_help = EXIT_CODES)]
     Prune(prune::Prune),
+    /// Copy snapshots into another repository.
+    #[command(after_help = EXIT_CODES)]
+    Copy(copy::Copy),
     /// List, add, remove and change what opens a repository: passwords and recovery keys.
     #[command(subcommand, after_help = EXIT_CODES)]
     Key(key::Key),

@@ -4,6 +4,7 @@ mod arguments;
 mod cat;
 mod check;
 mod context;
+mod copy;
 mod diff;
 mod discover;
 mod export;
@@ -86,6 +87,7 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Prune(command) => command.execute(&context()?),
         Command::Completions(command) => command.execute(output),
         Command::Man(command) => command.execute(output),
+        Command::Copy(command) => command.execute(&context()?),
         Command::Key(command) => command.execute(&context()?),
         Command::Plugins(command) => command.execute(global, &around.environment, output),
     }

@@ -1,6 +1,8 @@
 //! The command line's own promises.
 
 #[cfg(all(feature = "files", feature = "object-store"))]
+mod copy;
+#[cfg(all(feature = "files", feature = "object-store"))]
 mod keys;
 #[cfg(all(feature = "files", feature = "object-store"))]
 mod looking;
@@ -54,6 +56,7 @@ fn every_command_of_the_manual_parses() {
         "check --read-data=2.5%",
         "check --read-data=3/30",
         "check --repair --read-data --dry-run",
+        "copy --from main --to offsite --set home latest 12ab",
         "key list",
         "key add main --recovery --label paper",
         "key add --new-password-file new",
@@ -93,6 +96,8 @@ fn what_makes_no_sense_is_refused() {
         "check --read-data=0%",
         "check --dry-run",
         "check --read-data=31/30",
+        "copy --from main",
+        "copy --from main --to offsite home",
         "key",
         "key remove",
         "key add --recovery --new-password-file a",

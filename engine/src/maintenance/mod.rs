@@ -1,6 +1,7 @@
 //! Looking after a repository.
 
 mod check;
+mod copy;
 mod distinct;
 mod forget;
 mod key;
@@ -15,6 +16,7 @@ mod stats;
 mod usage;
 
 pub use check::{CheckOptions, check};
+pub use copy::{CopiedSnapshot, CopySetup, copy};
 pub use forget::{ForgetOptions, Judged, forget};
 pub use key::{NewKey, SlotChange, add_key, change_password, find_slot, remove_key};
 pub use prune::{PruneOptions, PruneReport, PruneSetup, WaitingFor, prune};

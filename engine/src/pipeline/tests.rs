@@ -112,8 +112,17 @@ impl World {
     }
 
     pub(crate) fn contents_of(&self, snapshot: &SnapshotRecord) -> BTreeMap<String, Vec<u8>> {
-        let repository = self.repository();
+        self.contents_in(&self.repository(), snapshot)
+    }
+
+    /// The contents of a snapshot of this world's set, wherever it lies.
+    pub(crate) fn contents_in(
+        &self,
+        repository: &Arc<Repository>,
+        snapshot: &SnapshotRecord,
+    ) -> BTreeMap<String, Vec<u8>> {
         repository.load_index().unwrap();
+        let repository = Arc::clone(repository);
         let blobs = Arc::new(BlobReader::new(repository, 1 << 20));
         let view = SnapshotView::open(Arc::clone(&blobs), snapshot).unwrap();
         let mut contents = BTreeMap::new();

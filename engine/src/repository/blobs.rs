@@ -149,20 +149,39 @@ impl BlobReader {
         self.repository.store().get_range(&key, range).map_err(|error| unreadable(&key, error))
     }
 
+    /// A frame's bytes as they were before sealing, compressed. They are not kept.
+    pub fn encoded_frame(&self, kind: BlobKind, pack: ObjectName, place: FramePlace) -> Result<Vec<u8>> {
+        let sealed = Vec::from(self.read_range(kind, pack, frame_range(&place))?);
+        self.unseal(kind, pack, place, sealed)
+    }
+
     fn open_frame(
         &self,
         kind: BlobKind,
         pack: ObjectName,
         place: FramePlace,
-        mut sealed: Vec<u8>,
+        sealed: Vec<u8>,
     ) -> Result<Bytes> {
+        let frame = decode_frame(&self.unseal(kind, pack, place, sealed)?);
+        let key = layout::pack_key(kind, pack)?;
+        Ok(frame.map_err(|error| EngineError::from(error).context(format_args!("`{key}`")))?.into())
+    }
+
+    fn unseal(
+        &self,
+        kind: BlobKind,
+        pack: ObjectName,
+        place: FramePlace,
+        mut sealed: Vec<u8>,
+    ) -> Result<Vec<u8>> {
         let reader = self.pack(kind, pack)?;
         let key = layout::pack_key(kind, pack)?;
-        let frame = reader
+        let length = reader
             .frame(place.number, &mut sealed)
-            .and_then(decode_frame)
-            .map_err(|error| EngineError::from(error).context(format_args!("`{key}`")))?;
-        Ok(frame.into())
+            .map_err(|error| EngineError::from(error).context(format_args!("`{key}`")))?
+            .len();
+        sealed.truncate(length);
+        Ok(sealed)
     }
 
     fn pack(&self, kind: BlobKind, pack: ObjectName) -> Result<Arc<LargeReader>> {

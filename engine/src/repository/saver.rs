@@ -18,7 +18,7 @@ use crate::{
     error::{EngineError, Result},
     hash::{ObjectName, ShortId},
     index::{BlobKind, IndexEntry, encode_segment},
-    pack::{Compression, FrameBuilder, RawFrame, TREE_FRAME_BYTES, encode_frame},
+    pack::{Compression, FrameBlob, FrameBuilder, RawFrame, TREE_FRAME_BYTES, encode_frame},
 };
 
 /// Most plain bytes of frames that wait to be encoded.
@@ -134,15 +134,43 @@ impl Saver {
     /// Adds a blob unless it is stored or on its way. Blocks while the queues are full.
     pub fn add(&self, slot: &FrameSlot, id: ShortId, bytes: &[u8]) -> Result<()> {
         drop(self.shared.wait(|state| !state.flushing)?);
-        let mut builder = lock(&slot.builder);
+        let builder = lock(&slot.builder);
         if !self.shared.repository.claim(id)? {
             return Ok(());
         }
+        self.push(slot.kind, builder, id, bytes)
+    }
+
+    /// Adds a blob that was claimed already.
+    pub fn add_claimed(&self, slot: &FrameSlot, id: ShortId, bytes: &[u8]) -> Result<()> {
+        drop(self.shared.wait(|state| !state.flushing)?);
+        self.push(slot.kind, lock(&slot.builder), id, bytes)
+    }
+
+    /// Adds a frame that is compressed already. Its blobs must have been claimed.
+    pub fn add_frame(&self, kind: BlobKind, blobs: &[FrameBlob], encoded: &[u8]) -> Result<()> {
+        self.shared.wait(|state| !state.flushing)?.frames_in_hand += 1;
+        let full = lock(&self.shared.packs[kind as usize]).append(&self.shared.repository, blobs, encoded)?;
+        if let Some(finished) = full {
+            self.shared.hand_over(finished)?;
+        }
+        self.shared.lock_state().frames_in_hand -= 1;
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    fn push(
+        &self,
+        kind: BlobKind,
+        mut builder: MutexGuard<'_, FrameBuilder>,
+        id: ShortId,
+        bytes: &[u8],
+    ) -> Result<()> {
         let Some(full) = builder.push(id, bytes)? else { return Ok(()) };
         // Counted before the slot is let go, so that a flush cannot miss it.
         self.shared.lock_state().frames_in_hand += 1;
         drop(builder);
-        self.shared.enqueue(slot.kind, full)
+        self.shared.enqueue(kind, full)
     }
 
     /// Makes everything added before durable, index included. Other threads' additions wait meanwhile.
