@@ -75,9 +75,9 @@ pub fn restore(
             containers: HashMap::new(),
         };
         if start.is_folder() {
-            walk.below(&start)?
+            walk.below(&start)?;
         } else {
-            walk.entry(&start)?
+            walk.entry(&start)?;
         }
         walk.send()
     })?;

@@ -72,7 +72,7 @@ impl Target {
         let setup = CopySetup {
             from: &from,
             to: &to,
-            compression: crate::pack::Compression::default(),
+            compression: Compression::default(),
             local: &self.local(&to),
             host: "here",
             clock: &SystemClock::new(),
