@@ -58,9 +58,11 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) % below
         };
-        let text: String = (0..6_000)
-            .map(|_| format!("{{\"Id\": {}, \"Title\": \"{}\"}}\n", draw(99_999), words[draw(10) as usize]))
-            .collect();
+        let mut text = String::new();
+        while text.len() < 250_000 {
+            let (number, word) = (draw(99_999), words[draw(10) as usize]);
+            text.extend([r#"{"Id": "#, &number.to_string(), r#", "Title": ""#, word, "\"}\n"]);
+        }
         let mut lengths = Vec::new();
         for word in Compression::WORDS {
             let frame = encode_frame(text.as_bytes(), Compression::of_word(word).unwrap().level()).unwrap();

@@ -172,10 +172,10 @@ mod tests {
         let mut builder = FrameBuilder::new(TREE_FRAME_BYTES);
         let id = |number: u8| ShortId([number; 16]);
         assert!(builder.push(id(1), &[1; 1000]).unwrap().is_none());
-        let large = builder.push(id(2), &[2; LARGE_BLOB_BYTES]).unwrap().unwrap();
+        let large = builder.push(id(2), &vec![2; LARGE_BLOB_BYTES]).unwrap().unwrap();
         assert_eq!((large.blobs.len(), large.blobs[0].id, large.bytes.len()), (1, id(2), LARGE_BLOB_BYTES));
         let full = loop {
-            if let Some(full) = builder.push(id(3), &[3; 60_000]).unwrap() {
+            if let Some(full) = builder.push(id(3), &vec![3; 60_000]).unwrap() {
                 break full;
             }
         };
