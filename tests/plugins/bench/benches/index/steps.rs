@@ -127,6 +127,7 @@ fn run(folder: &Path, delay: Duration) -> Outcome<()> {
         containers_at_once: 4,
         checkpoint_every: Duration::from_mins(1),
         tags: Vec::new(),
+        compression: larder::pack::Compression::default(),
         host: "bench".to_owned(),
         events: Arc::new(Warnings),
         clock: Arc::new(SystemClock::new()),
