@@ -54,14 +54,11 @@ impl BlobReader {
         let mut ranges = BTreeMap::new();
         for id in ids {
             let Ok(Some(location)) = self.repository.index().find_tree(id.short()) else { continue };
-            let at = (location.pack, location.frame.number);
             let Ok(key) = layout::pack_key(location.kind, location.pack) else { continue };
-            if self.frames().holds(&at) {
-                continue;
+            if !self.holds(&location) {
+                let at = (location.pack, location.frame.number);
+                ranges.insert(at, (key, frame_range(&location.frame)));
             }
-            let frame = location.frame;
-            let end = u64::from(frame.offset) + u64::from(frame.sealed_bytes);
-            ranges.insert(at, (key, u64::from(frame.offset)..end));
         }
         let ranges: Vec<_> = ranges.into_values().collect();
         self.repository.store().prefetch(&ranges);
@@ -255,10 +252,6 @@ struct FrameCache {
 impl FrameCache {
     fn slot(&mut self, at: (ObjectName, u32)) -> Slot {
         Arc::clone(self.slots.entry(at).or_default())
-    }
-
-    fn holds(&self, at: &(ObjectName, u32)) -> bool {
-        self.slots.contains_key(at)
     }
 
     fn filled(&mut self, at: (ObjectName, u32), bytes: usize) {
