@@ -15,7 +15,7 @@ import sys
 from harness import PASSWORD, Room, Score, difference, files_set
 
 READER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reader", "larder_reader.py")
-SMALL_FILES = 3000
+SMALL_FILES = 1500
 RUNS = 5
 KEEP_LAST = 3
 
@@ -31,7 +31,7 @@ def act(score, room, source):
     """Several runs over a changing tree, then forget and prune; then both readers say what is there."""
     tree = room.join("tree")
     make(tree, source)
-    room.configure(files_set([tree]))
+    room.configure(files_set([tree], more=f"keep = {{ last = {KEEP_LAST} }}"))
     with open(room.join("password"), "w", encoding="utf-8") as file:
         file.write(PASSWORD + "\n")
     room.must("init")
@@ -42,7 +42,7 @@ def act(score, room, source):
         copy = room.join(f"copy-{number}")
         subprocess.run(["cp", "-a", tree, copy], check=True)
         kept[room.must("run", "home", "--json").summary["snapshot"]] = copy
-    room.must("forget", "home", "--keep-last", str(KEEP_LAST))
+    room.must("forget", "home")
     pruned = room.must("prune", "--max-waste", "0", "--json").summary
     score.check("prune copied and deleted", pruned["deleted_packs"] > 0 and pruned["copied_bytes"] > 0, pruned)
 
@@ -56,6 +56,10 @@ def act(score, room, source):
         wrong = difference(kept[one["id"]], target + tree) if ended.returncode == 0 else [ended.stderr]
         score.check(f"run {one['run']} restored by the other reader equals the original", not wrong, wrong[:10])
         shutil.rmtree(target, ignore_errors=True)
+
+    words = [b"a name of many letters", b"ann@contoso.example", b"line 7\nline 7", b"an empty folder"]
+    found = [word for word in words if in_the_clear(room.join("repo"), word)]
+    score.check("nothing that was backed up stands in the store in the clear", not found, found)
 
     damage(room)
     ended = read(room, "restore", listed[-1]["id"], room.join("damaged"))
@@ -102,7 +106,7 @@ def write(path, data):
 
 def change(tree, source):
     """A few files change, come and go; the large one changes in its middle."""
-    for number in source.sample(range(SMALL_FILES), 300):
+    for number in source.sample(range(SMALL_FILES), 200):
         path = os.path.join(tree, "a", f"file {number}")
         if os.path.exists(path) and source.random() < 0.4:
             os.unlink(path)
@@ -111,6 +115,16 @@ def change(tree, source):
     with open(os.path.join(tree, "large"), "r+b") as file:
         file.seek(source.randrange(8_000_000))
         file.write(source.randbytes(300_000))
+
+
+def in_the_clear(repository, word):
+    """Whether a word stands in any object, or in an object's name."""
+    for folder, _, names in os.walk(repository):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                if word in name.encode() or word in file.read():
+                    return True
+    return False
 
 
 def damage(room):
