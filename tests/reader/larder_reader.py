@@ -29,6 +29,7 @@ PACK, SEGMENT, FOLDER_OF, SEGMENTS_OF = (3, 4), (5, 6), ("data", "trees"), ("ind
 HEADER, TAG, TRAILER = 48, 16, 24
 DIRECTORY_N, TRAILER_N = 2**64 - 2, 2**64 - 1
 KDF_KIB_MAX, KDF_PASSES_MAX = 1 << 20, 16
+FRAME_PLAIN_MAX, DIRECTORY_PLAIN_MAX = 4 << 20, 64 << 20
 
 
 class Object:
@@ -56,10 +57,10 @@ def unpadded(plain):
     return plain[4 : 4 + int.from_bytes(plain[:4], "little")]
 
 
-def blobs_of(frame):
+def blobs_of(frame, most=FRAME_PLAIN_MAX):
     """A frame's plain blobs."""
     method, length, body = frame[0], int.from_bytes(frame[1:5], "little"), frame[5:]
-    if method not in (0, 1) or length > 4 << 20:
+    if method not in (0, 1) or length > most:
         raise Damaged("a frame of an unknown method or length")
     plain = zstandard.ZstdDecompressor().decompress(body, max_output_size=length) if method == 1 else body
     if len(plain) != length:
@@ -131,7 +132,7 @@ class Repository:
         trailer = Bytes(opened.frame(TRAILER_N, data[-TRAILER:], last=True))
         length, count = trailer.fixed(4), trailer.fixed(4)
         directory = opened.frame(DIRECTORY_N, data[-TRAILER - length : -TRAILER])
-        pages = record(unpadded(directory), SEGMENT_DIRECTORY)
+        pages = record(blobs_of(unpadded(directory), DIRECTORY_PLAIN_MAX), SEGMENT_DIRECTORY)
         pages = pages.list(lambda: (pages.take(16), pages.uint(), pages.uint()))
         if len(pages) != count:
             raise Damaged(f"segment {name} has another number of pages than it says")
