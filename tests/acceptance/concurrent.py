@@ -4,7 +4,7 @@
 usage: concurrent.py [SECONDS] [SEED]      default: 60 seconds, seed 1
 
 Eight writers run over small folders that change between their runs: six with a set of their own, two with one set that they share
-and run at the same time. Each has a state folder of its own, as if it ran on a machine of its own. Beside them, also on "machines"
+and run at the same time. Each has a state folder and a cache of its own, as if it ran on a machine of its own. Beside them, also on "machines"
 of their own: a loop of `forget`, a loop of `prune --max-waste 0`, and a reader that restores the newest snapshot of some set and
 compares. Writers and prunes are killed now and then. What every run read is noted, and compared with what its snapshot gives back.
 
@@ -121,7 +121,7 @@ class Play:
 
 
 class Machine:
-    """Where commands run one after the other with one state folder."""
+    """Where commands run one after the other, with a state folder and a cache of their own."""
 
     def __init__(self, play, name, config):
         self.play, self.name, self.config = play, name, config
@@ -129,7 +129,8 @@ class Machine:
 
     def start(self, *arguments):
         """Starts a command."""
-        environment = {"LARDER_STATE": self.play.room.join("states", self.name), **self.play.server.secrets}
+        folders = {name: self.play.room.join(name, self.name) for name in ("LARDER_STATE", "LARDER_CACHE")}
+        environment = {**folders, **self.play.server.secrets}
         return self.play.room.start(*arguments, environment=environment, config=self.config)
 
     def end(self, running, killed_share=0.0, expected=(DONE,)):
