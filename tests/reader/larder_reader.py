@@ -90,7 +90,7 @@ class Repository:
 
     def _unlock(self, password):
         for name in self._names("keys"):
-            r = record(self._read("keys", name), SLOT)
+            r = Bytes(record(self._read("keys", name), SLOT).bytes())
             kib, passes, lanes, salt, nonce, sealed = r.uint(), r.uint(), r.uint(), r.take(32), r.take(12), r.bytes()
             if kib > KDF_KIB_MAX or passes > KDF_PASSES_MAX:
                 raise Damaged("a key slot asks for too much")
