@@ -17,7 +17,7 @@ pub const SMALL_BODY_BYTES_MAX: usize = 128 << 10;
 pub const STREAMS_MAX: usize = 4096;
 /// Most bytes of an item's metadata, encoded: what is larger belongs in a stream.
 pub const ITEM_BYTES_MAX: usize = 1 << 20;
-/// Deepest nesting of a [`crate::Value`].
+/// Deepest nesting of a [`crate::Value`], and of the options that a plugin declares.
 pub const VALUE_DEPTH_MAX: usize = 32;
 /// Longest error text that crosses the boundary, in bytes; longer ones are cut.
 pub const ERROR_TEXT_BYTES_MAX: usize = 8 << 10;

@@ -1,6 +1,8 @@
 //! The options a plugin declares, so that the host can check a config file before anything runs.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use crate::value::Level;
 
 /// The keys of one table of options. Keys not listed are refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +24,8 @@ pub struct Key {
     pub doc: String,
 }
 
-/// What a key takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a key takes. Nested at most [`crate::limits::VALUE_DEPTH_MAX`] deep; decoding refuses more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Takes {
@@ -45,6 +47,40 @@ pub enum Takes {
     Map,
     /// Any one of these.
     AnyOf(Vec<Takes>),
+}
+
+/// The shape on the wire: the same variants in the same order.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wire {
+    Text,
+    Word(Vec<String>),
+    Integer(i64, i64),
+    Bool,
+    Secret,
+    List(Box<Takes>),
+    Table(Schema),
+    Map,
+    AnyOf(Vec<Takes>),
+}
+
+impl<'de> Deserialize<'de> for Takes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Some(_level) = Level::enter() else {
+            return Err(D::Error::custom("options are nested too deeply"));
+        };
+        Ok(match Wire::deserialize(deserializer)? {
+            Wire::Text => Takes::Text,
+            Wire::Word(words) => Takes::Word(words),
+            Wire::Integer(least, most) => Takes::Integer(least, most),
+            Wire::Bool => Takes::Bool,
+            Wire::Secret => Takes::Secret,
+            Wire::List(takes) => Takes::List(takes),
+            Wire::Table(schema) => Takes::Table(schema),
+            Wire::Map => Takes::Map,
+            Wire::AnyOf(takes) => Takes::AnyOf(takes),
+        })
+    }
 }
 
 impl Schema {
@@ -74,5 +110,20 @@ impl Takes {
     /// An array of texts.
     pub fn texts() -> Self {
         Self::List(Box::new(Self::Text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{codec, limits::VALUE_DEPTH_MAX};
+
+    /// Lists of lists, each a byte: what a plugin says of itself must not use up the stack.
+    #[test]
+    fn options_nested_too_deeply_are_refused() {
+        let nested = |depth: usize| [vec![5; depth], vec![0]].concat();
+        assert!(codec::decode_plain::<Takes>(&nested(VALUE_DEPTH_MAX - 1)).is_ok());
+        assert!(codec::decode_plain::<Takes>(&nested(VALUE_DEPTH_MAX)).is_err());
+        assert!(codec::decode_plain::<Takes>(&nested(1 << 20)).is_err());
     }
 }

@@ -49,10 +49,10 @@ thread_local! {
 }
 
 /// Counts one level of nesting for as long as it lives, so that hostile input cannot exhaust the stack.
-struct Level;
+pub(crate) struct Level;
 
 impl Level {
-    fn enter() -> Option<Self> {
+    pub(crate) fn enter() -> Option<Self> {
         DEPTH.with(|depth| {
             (depth.get() < VALUE_DEPTH_MAX).then(|| {
                 depth.set(depth.get() + 1);

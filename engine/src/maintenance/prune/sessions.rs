@@ -35,6 +35,8 @@ struct Other {
     record: Option<SessionRecord>,
     /// Not renewed for so long that it counts as dead once it is ended for it.
     silent: bool,
+    /// A prune of this machine, whose lock is held: no process of it lives, so that nothing need keep it from going on.
+    dead: bool,
 }
 
 /// Lists them. Which ones are silent is told by the store's own clock, against this prune's own announcement; on a dry run none is.
@@ -66,7 +68,7 @@ pub(super) fn look(setup: &PruneSetup<'_>, own: Option<&Session>) -> Result<Othe
                 .as_ref()
                 .is_some_and(|record| record.purpose == Purpose::Prune && record.machine == setup.machine);
         let list = if ended.contains(&name) { &mut others.ended } else { &mut others.open };
-        list.push(Other { name, record, silent: silent || of_a_dead_prune });
+        list.push(Other { name, record, silent: silent || of_a_dead_prune, dead: of_a_dead_prune });
     }
     Ok(others)
 }
@@ -119,6 +121,7 @@ pub(super) fn bury(setup: &PruneSetup<'_>, by: ObjectName, others: &Others) -> R
     for other in others.open.iter().filter(|other| other.silent) {
         match other.record.as_ref().map(|record| record.purpose) {
             Some(Purpose::Read) => {}
+            Some(Purpose::Prune) if other.dead => {}
             Some(Purpose::Prune) => {
                 let end = EndRecord { by, ended: now, host: setup.host.to_owned(), keeps: None };
                 repository.put_record_once(layout::ENDED, ObjectKind::End, other.name, &end)?;
@@ -130,8 +133,13 @@ pub(super) fn bury(setup: &PruneSetup<'_>, by: ObjectName, others: &Others) -> R
         repository.remove(layout::SESSIONS, other.name)?;
     }
     for other in others.ended.iter().filter(|other| other.silent) {
+        if other.dead {
+            // First its end: without its session nobody would know that this can go.
+            repository.remove(layout::ENDED, other.name)?;
+        }
         repository.remove(layout::SESSIONS, other.name)?;
     }
+    forget_ends(repository, others)?;
     let marked = modified(repository, layout::MARKS)?;
     for (name, mark) in repository.marks()? {
         // Runs stop at a mark that does not read, and no prune goes on with it: its packs are found again.
@@ -147,6 +155,27 @@ pub(super) fn bury(setup: &PruneSetup<'_>, by: ObjectName, others: &Others) -> R
         let old = now.seconds - checkpoint.taken.seconds > CHECKPOINT_SECONDS_MAX + SKEW_SECONDS_MAX;
         if old || !count.contains(&name) {
             repository.remove(layout::CHECKPOINTS, name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes ends of prunes that are no longer announced. One that ended itself only had to delete; one that was ended by another gives up by its own
+/// clock after a day, so that nothing need keep it from going on after as long as a checkpoint counts.
+fn forget_ends(repository: &Repository, others: &Others) -> Result<()> {
+    let announced: HashSet<_> = others.open.iter().chain(&others.ended).map(|other| other.name).collect();
+    for (name, ended) in modified(repository, layout::ENDED)? {
+        if announced.contains(&name) {
+            continue;
+        }
+        let old = others.now.is_some_and(|now| now.seconds - ended.seconds > CHECKPOINT_SECONDS_MAX);
+        let its_own = match repository.find_record::<EndRecord>(layout::ENDED, ObjectKind::End, name) {
+            Ok(end) => end.is_none_or(|end| end.by == name),
+            Err(error) if error.kind() == EngineErrorKind::Damaged => false,
+            Err(error) => return Err(error),
+        };
+        if old || its_own {
+            repository.remove(layout::ENDED, name)?;
         }
     }
     Ok(())

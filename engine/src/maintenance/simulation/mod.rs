@@ -146,7 +146,9 @@ fn aftermath(world: &World, machine: &Machine) -> Result<(), String> {
         .keys()
         .iter()
         .map(|key| key.as_str().to_owned())
-        .filter(|key| ["live/sessions", "live/marks"].iter().any(|folder| key.starts_with(folder)))
+        .filter(|key| {
+            ["live/sessions", "live/marks", "live/ended"].iter().any(|folder| key.starts_with(folder))
+        })
         .collect();
     if left.is_empty() { Ok(()) } else { Err(format!("afterwards, left: {left:?}")) }
 }
