@@ -137,10 +137,12 @@ fn aftermath(world: &World, machine: &Machine) -> Result<(), String> {
         writer::run(machine, set, &mut dice).map_err(told("a run"))?;
         machine.forget(set, 1).map_err(told("a forget"))?;
     }
-    for _ in 0..3 {
+    // A day for what is dead, and as long as ends of prunes are kept.
+    for hours in [26, 26, 15 * 24] {
         machine.prune(0).map_err(told("a prune"))?;
-        world.calm(26);
+        world.calm(hours);
     }
+    machine.prune(0).map_err(told("the last prune"))?;
     machine.verify_all().map_err(told("reading after the prunes"))?;
     let left: Vec<String> = world
         .keys()
