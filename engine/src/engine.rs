@@ -306,17 +306,7 @@ impl Engine {
         let local = self.local(&repository)?;
         let _lock = (!options.dry_run).then(|| local.lock_prune()).transpose()?;
         self.phase(Phase::Repairing, &config.name);
-        let setup = RepairSetup {
-            at: PruneSetup {
-                repository: &repository,
-                machine: local.machine()?,
-                host: &self.context.host,
-                clock: &*self.context.clock,
-                events: &*self.context.events,
-                interrupt: &self.context.interrupt,
-            },
-            local: &local,
-        };
+        let setup = RepairSetup { at: self.prune_setup(&repository, &local)?, local: &local };
         maintenance::repair(&setup, options)
             .map_err(|error| error.context(format_args!("repository `{}`", config.name)))
     }
@@ -346,16 +336,23 @@ impl Engine {
         let local = self.local(&repository)?;
         let _lock = (!options.dry_run).then(|| local.lock_prune()).transpose()?;
         self.phase(Phase::Pruning, &config.name);
-        let setup = PruneSetup {
-            repository: &repository,
+        maintenance::prune(&self.prune_setup(&repository, &local)?, options)
+            .map_err(|error| error.context(format_args!("repository `{}`", config.name)))
+    }
+
+    fn prune_setup<'run>(
+        &'run self,
+        repository: &'run Arc<Repository>,
+        local: &LocalState,
+    ) -> Result<PruneSetup<'run>> {
+        Ok(PruneSetup {
+            repository,
             machine: local.machine()?,
             host: &self.context.host,
             clock: &*self.context.clock,
             events: &*self.context.events,
             interrupt: &self.context.interrupt,
-        };
-        maintenance::prune(&setup, options)
-            .map_err(|error| error.context(format_args!("repository `{}`", config.name)))
+        })
     }
 
     fn phase(&self, phase: Phase, subject: &str) {
