@@ -3,27 +3,36 @@
 
     corpus.py mixed DIR --bytes N [--seed S]      mail, documents and a disk image, about N bytes by listed size
     corpus.py small DIR --files N [--seed S]      N JSON items of about 0.5 kB
-    corpus.py change DIR [--seed S]               about 1 % of what one of the two made
+    corpus.py mail20 DIR --bytes N [--seed S]     mail with each attachment in about 20 messages
+    corpus.py mail3 DIR --bytes N [--seed S]      mail with each attachment in about 3 messages
+    corpus.py mail1 DIR --bytes N [--seed S]      mail with an attachment of its own in each message that has one
+    corpus.py source DIR --bytes N [--seed S]     source code: that of this project's dependencies, as cargo holds it
+    corpus.py compressed DIR --bytes N [--seed S] office files and gzip archives
+    corpus.py random DIR --bytes N [--seed S]     files of random bytes
+    corpus.py change DIR [--seed S]               about 1 % of what one of them made
 
-The same arguments make the same bytes on every machine with the same Python minor version: nothing but the seed
-decides, neither the clock nor the order of a directory. DIR must not exist for `mixed` and `small`.
+The same arguments make the same bytes on every machine with the same Python minor version (and for `source` the same lock
+file): nothing but the seed decides, neither the clock nor the order of a directory. DIR must not exist, but for `change`.
 
-What the parts stand for: attachments come in about 20 messages each, as in the mailboxes of people who write to each other;
-documents are one third text, one third office files (deflated XML), one third pictures (random bytes), and one in eight is
-an edited copy of another; the disk image has holes, blocks that repeat, text and random bytes. Mail is most of it.
+What the parts of `mixed` stand for: attachments come in about 20 messages each, as in the mailboxes of people who write to
+each other; documents are one third text, one third office files (deflated XML), one third pictures (random bytes), and one
+in eight is an edited copy of another; the disk image has holes, blocks that repeat, text and random bytes. Mail is most.
 """
 
 import argparse
 import base64
+import gzip
 import io
 import itertools
 import json
 import random
+import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
 MAIL_SHARE, DOCUMENT_SHARE = 0.63, 0.22  # of the mixed corpus; the disk image is the rest
-MESSAGES_PER_ATTACHMENT = 20
+MESSAGES_PER_ATTACHMENT = 20  # in the mixed corpus
 PLAIN_MESSAGES = 0.4  # share of messages without an attachment
 MESSAGES_PER_FOLDER = 500
 DOCUMENTS_PER_FOLDER = 40
@@ -129,13 +138,14 @@ def message(rng, words, parts):
     return head + b'Content-Type: multipart/mixed; boundary="%s"\r\n\r\n%s--%s--\r\n' % (border, pieces, border)
 
 
-def make_mail(folder, size, rng, words):
-    """About `size` bytes of messages, each attachment in about 20 of them."""
+def make_mail(folder, size, rng, words, copies):
+    """About `size` bytes of messages, each attachment in about so many of them."""
     attachments, encoded = [], 0
-    while encoded * MESSAGES_PER_ATTACHMENT < size:
+    while encoded * copies < size:
         attachments.append(attachment(rng, words, len(attachments)))
         encoded += len(attachments[-1])
-    deck = [one for one in attachments for _ in range(rng.randint(10, 2 * MESSAGES_PER_ATTACHMENT - 10))]
+    spread = copies // 2
+    deck = [one for one in attachments for _ in range(rng.randint(copies - spread, copies + spread))]
     rng.shuffle(deck)
     written = 0
     for number in itertools.count():
@@ -225,23 +235,86 @@ def item_path(root, number):
 
 
 def make_mixed(root, size, seed):
-    """Mail, documents and a disk image below a new folder, about `size` bytes in all."""
-    root.mkdir(parents=True)
+    """Mail, documents and a disk image, about `size` bytes in all."""
     rng = random.Random(f"mixed {seed}")
     words = Words(rng)
     mail, documents = int(size * MAIL_SHARE), int(size * DOCUMENT_SHARE)
-    make_mail(root / "mail", mail, rng, words)
+    make_mail(root / "mail", mail, rng, words, MESSAGES_PER_ATTACHMENT)
     make_documents(root / "documents", documents, rng, words)
     make_image(root / "disk.raw", size - mail - documents, rng, words)
 
 
 def make_small(root, count, seed):
-    """So many JSON items below a new folder."""
-    root.mkdir(parents=True)
+    """So many JSON items."""
     rng = random.Random(f"small {seed}")
     words = Words(rng)
     for number in range(count):
         write(item_path(root, number), item(rng, words, number))
+
+
+def make_mail_alone(copies):
+    """A maker of mail with each attachment in about so many messages."""
+
+    def make(root, size, seed):
+        rng = random.Random(f"mail {copies} {seed}")
+        make_mail(root / "mail", size, rng, Words(rng), copies)
+
+    return make
+
+
+def make_compressed(root, size, seed):
+    """Office files and gzip archives of text, in turns."""
+    rng = random.Random(f"compressed {seed}")
+    words = Words(rng)
+    written = 0
+    for number in itertools.count():
+        if written >= size:
+            return
+        length = size_around(rng, 250_000, 2_000, 8_000_000)
+        name = f"folder-{number // DOCUMENTS_PER_FOLDER:03}/file-{number:05}"
+        if number % 2:
+            written += write(root / "files" / f"{name}.docx", office_file(rng, words, length))
+        else:
+            written += write(root / "files" / f"{name}.gz", gzip.compress(words.text(2 * length), compresslevel=1, mtime=0))
+
+
+def make_random(root, size, seed):
+    """Files of random bytes."""
+    rng = random.Random(f"random {seed}")
+    written = 0
+    for number in itertools.count():
+        if written >= size:
+            return
+        path = root / "files" / f"folder-{number // DOCUMENTS_PER_FOLDER:03}" / f"file-{number:05}.bin"
+        written += write(path, rng.randbytes(size_around(rng, 250_000, 2_000, 8_000_000)))
+
+
+def make_source(root, size, seed):
+    """The sources of the locked dependencies, in an order that the seed decides, until there are `size` bytes."""
+    manifest = Path(__file__).resolve().parents[2] / "Cargo.toml"
+    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--manifest-path", str(manifest)]
+    packages = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["packages"]
+    outside = sorted((one for one in packages if one["source"]), key=lambda one: one["id"])
+    random.Random(f"source {seed}").shuffle(outside)
+    written = 0
+    for one in outside:
+        if written >= size:
+            return
+        copied = root / "files" / f"{one['name']}-{one['version']}"
+        shutil.copytree(Path(one["manifest_path"]).parent, copied, symlinks=True)
+        written += sum(path.stat().st_size for path in copied.rglob("*") if path.is_file())
+
+
+MAKERS = {
+    "mixed": make_mixed,
+    "small": make_small,
+    "mail20": make_mail_alone(20),
+    "mail3": make_mail_alone(3),
+    "mail1": make_mail_alone(1),
+    "source": make_source,
+    "compressed": make_compressed,
+    "random": make_random,
+}
 
 
 def share_of(paths, rng):
@@ -267,8 +340,11 @@ def change(root, seed):
         write(path.with_name(f"forward-{rng.getrandbits(48):012x}.eml"), forwarded)
         if number % 2:
             path.unlink()
-    for path in share_of(root.glob("documents/*/*"), rng):
+    others = (path for top in ("documents", "files") for path in root.glob(f"{top}/**/*") if path.is_file())
+    for path in share_of(others, rng):
         content = path.read_bytes()
+        if not content:
+            continue
         at = rng.randrange(len(content))
         path.write_bytes(content[:at] + words.text(150) + content[at + 50 :])
     for path in root.glob("disk.raw"):
@@ -297,21 +373,19 @@ def main():
     """Reads the command line and does what it says."""
     parser = argparse.ArgumentParser(description="Makes and changes the corpora of the side-by-side comparison.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("mixed", "small", "change"):
+    for name in (*MAKERS, "change"):
         command = commands.add_parser(name)
         command.add_argument("directory", type=Path)
         command.add_argument("--seed", type=int, default=1)
-        if name == "mixed":
-            command.add_argument("--bytes", type=int, required=True)
-        elif name == "small":
-            command.add_argument("--files", type=int, required=True)
+        if name in MAKERS:
+            option = "--files" if name == "small" else "--bytes"
+            command.add_argument(option, dest="size", type=int, required=True)
     arguments = parser.parse_args()
-    if arguments.command == "mixed":
-        make_mixed(arguments.directory, arguments.bytes, arguments.seed)
-    elif arguments.command == "small":
-        make_small(arguments.directory, arguments.files, arguments.seed)
-    else:
+    if arguments.command == "change":
         change(arguments.directory, arguments.seed)
+    else:
+        arguments.directory.mkdir(parents=True)
+        MAKERS[arguments.command](arguments.directory, arguments.size, arguments.seed)
 
 
 if __name__ == "__main__":
