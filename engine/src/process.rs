@@ -62,14 +62,17 @@ impl Interrupt {
     }
 }
 
-/// Keeps the system's allocator from holding memory for each thread: with glibc's default, a backup of `/usr` took 502 MB, with
-/// this 231. Call it before any thread starts.
+/// Keeps the system's allocator from holding memory for each thread, and what packs and frames took: with glibc's default, a
+/// backup of `/usr` took 502 MB, with few arenas 231; of 300,000 small files 148 and, with large blocks given back, 115. Call it
+/// before any thread starts.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn bound_allocator() {
     #[expect(unsafe_code, reason = "there is no safe name for this call")]
     // SAFETY: mallopt takes two numbers, changes the allocator's own settings, and may be called at any time.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 2);
+        // Said, it stays: by itself glibc raises it to the size of each block that is given back.
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
     }
 }
 

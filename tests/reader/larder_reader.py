@@ -139,12 +139,14 @@ class Repository:
         for number, (first, offset, length) in enumerate(pages):
             page = record(blobs_of(opened.frame(number, data[offset : offset + length])), PAGE)
             shorts, packs = page.list(lambda: page.take(16)), page.list(lambda: page.take(16))
-            columns = [page.list(page.uint) for _ in range(6)]
+            frames = list(zip(*(page.column() for _ in range(4)), strict=True))
+            columns = [page.column() for _ in range(3)]
             page.end()
             if shorts[0] != first or shorts != sorted(shorts):
                 raise Damaged(f"segment {name} is not in order")
-            for short, pack, *rest in zip(shorts, *columns, strict=True):
-                yield short, packs[pack], *rest
+            for short, frame, *in_frame in zip(shorts, *columns, strict=True):
+                pack, *place = frames[frame]
+                yield short, packs[pack], *place, *in_frame
 
     def blob(self, blob_id):
         """A blob by its whole id."""

@@ -62,6 +62,14 @@ class Bytes:
         """A list of what `one` takes."""
         return [one() for _ in range(self.uint())]
 
+    def column(self):
+        """Numbers, byte plane after byte plane."""
+        planes = self.bytes()
+        count = len(planes) // 4
+        if len(planes) % 4:
+            raise Damaged("a column is cut off")
+        return [int.from_bytes(planes[row::count], "little") for row in range(count)]
+
     def option(self, one):
         """None, or what `one` takes."""
         return one() if self.bool() else None

@@ -13,7 +13,7 @@ use super::IndexEntry;
 use crate::{
     crypto::{Keys, ObjectKind},
     hash::{ObjectName, RepositoryId, ShortId},
-    pack::{FramePlace, LargeWriter, decode_frame, encode_frame},
+    pack::{Column, FramePlace, LargeWriter, decode_frame, encode_frame},
 };
 
 /// Entries in a page: one lookup on a machine without a cache reads one page of each large segment.
@@ -52,12 +52,15 @@ impl Record for SegmentDirectory {
 struct Page {
     ids: Vec<ShortId>,
     packs: Vec<ObjectName>,
-    pack: Vec<u32>,
-    frame: Vec<u32>,
-    frame_offset: Vec<u32>,
-    frame_bytes: Vec<u32>,
-    offset: Vec<u32>,
-    bytes: Vec<u32>,
+    /// Of each frame that the rows name: its pack's place in `packs`, number, offset and sealed length.
+    frame_pack: Column,
+    frame_number: Column,
+    frame_offset: Column,
+    frame_bytes: Column,
+    /// Of each row: its frame's place in the columns above, the blob's offset in the frame, its length.
+    frame: Column,
+    offset: Column,
+    bytes: Column,
 }
 
 impl Record for Page {
@@ -89,49 +92,59 @@ pub fn encode_segment(
 }
 
 fn encode_page(entries: &[IndexEntry]) -> Result<Vec<u8>> {
-    let mut page = Page::default();
-    let mut places = HashMap::new();
-    for entry in entries {
-        let pack = *places.entry(entry.pack).or_insert_with(|| {
-            page.packs.push(entry.pack);
-            page.packs.len() as u32 - 1
-        });
-        page.ids.push(entry.id);
-        page.pack.push(pack);
-        page.frame.push(entry.frame.number);
-        page.frame_offset.push(entry.frame.offset);
-        page.frame_bytes.push(entry.frame.sealed_bytes);
-        page.offset.push(entry.offset);
-        page.bytes.push(entry.bytes);
-    }
-    codec::encode(&page)
+    let mut frames: Vec<_> = entries.iter().map(|entry| (entry.pack, entry.frame)).collect();
+    frames.sort_unstable();
+    frames.dedup();
+    let mut packs: Vec<_> = frames.iter().map(|(pack, _)| *pack).collect();
+    packs.dedup();
+    let frame_at: HashMap<_, _> = frames.iter().zip(0..).collect();
+    let pack_at: HashMap<_, _> = packs.iter().zip(0..).collect();
+    codec::encode(&Page {
+        ids: entries.iter().map(|entry| entry.id).collect(),
+        frame_pack: frames.iter().map(|(pack, _)| pack_at[pack]).collect(),
+        frame_number: frames.iter().map(|(_, frame)| frame.number).collect(),
+        frame_offset: frames.iter().map(|(_, frame)| frame.offset).collect(),
+        frame_bytes: frames.iter().map(|(_, frame)| frame.sealed_bytes).collect(),
+        frame: entries.iter().map(|entry| frame_at[&(entry.pack, entry.frame)]).collect(),
+        offset: entries.iter().map(|entry| entry.offset).collect(),
+        bytes: entries.iter().map(|entry| entry.bytes).collect(),
+        packs,
+    })
 }
 
 /// Reads an opened page frame.
 pub fn decode_page(frame: &[u8]) -> Result<Vec<IndexEntry>> {
     let page: Page = codec::decode(&decode_frame(frame)?)?;
-    let count = page.ids.len();
-    let columns = [&page.pack, &page.frame, &page.frame_offset, &page.frame_bytes, &page.offset, &page.bytes];
-    if count > PAGE_ENTRIES_MAX || columns.iter().any(|column| column.len() != count) {
+    let (frame, offset, bytes) = (page.frame.numbers(), page.offset.numbers(), page.bytes.numbers());
+    let rows = page.ids.len();
+    if rows > PAGE_ENTRIES_MAX || [frame, offset, bytes].iter().any(|column| column.len() != rows) {
         return Err(Error::new(ErrorKind::CorruptItem, "an index page's columns do not match"));
     }
-    (0..count)
+    let frames = frames_of(&page)?;
+    (0..rows)
         .map(|row| {
-            let pack = *page.packs.get(page.pack[row] as usize).ok_or_else(|| {
+            let (pack, frame) = *frames.get(frame[row] as usize).ok_or_else(|| {
+                Error::new(ErrorKind::CorruptItem, "an index page names a frame that it does not list")
+            })?;
+            Ok(IndexEntry { id: page.ids[row], pack, frame, offset: offset[row], bytes: bytes[row] })
+        })
+        .collect()
+}
+
+/// The frames that a page lists, each with its pack.
+fn frames_of(page: &Page) -> Result<Vec<(ObjectName, FramePlace)>> {
+    let columns @ [pack, number, offset, sealed_bytes] =
+        [&page.frame_pack, &page.frame_number, &page.frame_offset, &page.frame_bytes].map(Column::numbers);
+    if columns.iter().any(|column| column.len() != pack.len()) {
+        return Err(Error::new(ErrorKind::CorruptItem, "an index page's columns of frames do not match"));
+    }
+    (0..pack.len())
+        .map(|at| {
+            let pack = *page.packs.get(pack[at] as usize).ok_or_else(|| {
                 Error::new(ErrorKind::CorruptItem, "an index page names a pack that it does not list")
             })?;
-            let frame = FramePlace {
-                number: page.frame[row],
-                offset: page.frame_offset[row],
-                sealed_bytes: page.frame_bytes[row],
-            };
-            Ok(IndexEntry {
-                id: page.ids[row],
-                pack,
-                frame,
-                offset: page.offset[row],
-                bytes: page.bytes[row],
-            })
+            let frame = FramePlace { number: number[at], offset: offset[at], sealed_bytes: sealed_bytes[at] };
+            Ok((pack, frame))
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 use larder_sdk::codec::Record;
 use serde::{Deserialize, Serialize};
 
+use super::Column;
 use crate::hash::ShortId;
 
 /// What a pack holds, frame by frame from its header on.
@@ -40,11 +41,11 @@ impl Record for PackDirectory {
 #[derive(Serialize, Deserialize)]
 struct Columns {
     /// Of each frame.
-    sealed_bytes: Vec<u32>,
+    sealed_bytes: Column,
     /// Blobs in each frame.
-    counts: Vec<u32>,
+    counts: Column,
     /// Of each blob, frame after frame.
-    bytes: Vec<u32>,
+    bytes: Column,
     ids: Vec<ShortId>,
 }
 
@@ -65,17 +66,18 @@ impl TryFrom<Columns> for PackDirectory {
 
     fn try_from(columns: Columns) -> Result<Self, Self::Error> {
         let Columns { sealed_bytes, counts, bytes, ids } = columns;
+        let (sealed_bytes, counts, bytes) = (sealed_bytes.numbers(), counts.numbers(), bytes.numbers());
         let blobs_counted: u64 = counts.iter().map(|count| u64::from(*count)).sum();
         if counts.len() != sealed_bytes.len() || bytes.len() != ids.len() || blobs_counted != ids.len() as u64
         {
             return Err("a pack directory's columns do not match");
         }
-        let mut blobs = ids.into_iter().zip(bytes).map(|(id, bytes)| DirectoryBlob { id, bytes });
-        let frame = |(sealed_bytes, count): (u32, u32)| DirectoryFrame {
-            sealed_bytes,
-            blobs: blobs.by_ref().take(count as usize).collect(),
+        let mut blobs = ids.into_iter().zip(bytes).map(|(id, bytes)| DirectoryBlob { id, bytes: *bytes });
+        let frame = |(sealed_bytes, count): (&u32, &u32)| DirectoryFrame {
+            sealed_bytes: *sealed_bytes,
+            blobs: blobs.by_ref().take(*count as usize).collect(),
         };
-        Ok(Self { frames: sealed_bytes.into_iter().zip(counts).map(frame).collect() })
+        Ok(Self { frames: sealed_bytes.iter().zip(counts).map(frame).collect() })
     }
 }
 
@@ -100,9 +102,9 @@ mod tests {
     #[test]
     fn columns_that_do_not_match_are_refused() {
         let columns = |counts: Vec<u32>| Columns {
-            sealed_bytes: vec![1, 1],
-            counts,
-            bytes: vec![5],
+            sealed_bytes: [1, 1].into_iter().collect(),
+            counts: counts.into_iter().collect(),
+            bytes: [5].into_iter().collect(),
             ids: vec![ShortId([1; 16])],
         };
         assert!(PackDirectory::try_from(columns(vec![1, 0])).is_ok());

@@ -1,11 +1,13 @@
 //! Bytes of objects: small ones of one frame, large ones of many, and the frames in them. Pure: no clock, no store.
 
+mod column;
 mod compression;
 mod directory;
 mod frame;
 mod large;
 mod small;
 
+pub use column::Column;
 pub use compression::Compression;
 pub use directory::{DirectoryBlob, DirectoryFrame, PackDirectory};
 pub use frame::{

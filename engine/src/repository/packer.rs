@@ -5,14 +5,21 @@ use larder_sdk::codec;
 
 use super::{Repository, layout};
 use crate::{
+    crypto::padme,
     error::Result,
     hash::ObjectName,
     index::{BlobKind, IndexEntry},
     pack::{DirectoryBlob, DirectoryFrame, FrameBlob, LargeWriter, PackDirectory},
 };
 
-/// A pack is closed once it has this many bytes.
+/// A pack is closed once it has this many bytes and little would be padded, or a quarter more.
 pub const PACK_BYTES: usize = 16 << 20;
+const PACK_BYTES_MAX: usize = PACK_BYTES / 4 * 5;
+/// Little is padded if it is no larger a part than this of the pack.
+const PADDING_PART: usize = 256;
+/// What a directory takes for each blob and for each frame, compressed: an id cannot be, lengths can.
+const DIRECTORY_BLOB_BYTES: usize = 18;
+const DIRECTORY_FRAME_BYTES: usize = 8;
 
 /// Gathers frames in a pack.
 pub struct Packer {
@@ -24,6 +31,17 @@ struct OpenPack {
     writer: LargeWriter,
     directory: PackDirectory,
     entries: Vec<IndexEntry>,
+}
+
+impl OpenPack {
+    /// Objects are padded to one of few sizes: a pack that is closed just below one of them wastes little.
+    fn is_full(&self) -> bool {
+        let directory =
+            self.entries.len() * DIRECTORY_BLOB_BYTES + self.directory.frames.len() * DIRECTORY_FRAME_BYTES;
+        let bytes = self.writer.len() + directory;
+        let padding = padme(bytes as u64) as usize - bytes;
+        bytes >= PACK_BYTES_MAX || bytes >= PACK_BYTES && padding <= bytes / PADDING_PART
+    }
 }
 
 /// A pack to be stored, and where its blobs lie in it.
@@ -52,7 +70,7 @@ impl Packer {
         encoded: &[u8],
     ) -> Result<Option<FinishedPack>> {
         // Tree packs seldom get far; data packs get full.
-        let capacity = if self.kind == BlobKind::Data { PACK_BYTES + PACK_BYTES / 8 } else { 0 };
+        let capacity = if self.kind == BlobKind::Data { PACK_BYTES_MAX + PACK_BYTES / 8 } else { 0 };
         let pack = match &mut self.open {
             Some(pack) => pack,
             none => none.insert(OpenPack {
@@ -81,7 +99,7 @@ impl Packer {
             });
             offset += blob.bytes;
         }
-        if pack.writer.len() < PACK_BYTES { Ok(None) } else { self.finish() }
+        if pack.is_full() { self.finish() } else { Ok(None) }
     }
 
     /// Closes the open pack.

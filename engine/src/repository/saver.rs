@@ -246,7 +246,7 @@ impl Shared {
             state.frames_in_hand += 1;
             drop(state);
             self.changed.notify_all();
-            let sealed = encode_frame(&frame.bytes, self.compression.level())?;
+            let sealed = encode_frame(&frame.bytes, self.compression.level(frame.blobs.len()))?;
             let full = lock(&self.packs[kind as usize]).append(&self.repository, &frame.blobs, &sealed)?;
             if let Some(finished) = full {
                 self.hand_over(finished)?;
