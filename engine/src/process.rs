@@ -72,7 +72,7 @@ pub fn bound_allocator() {
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 2);
         // Said, it stays: by itself glibc raises it to the size of each block that is given back.
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 4 << 20);
     }
 }
 

@@ -5,17 +5,19 @@ use std::{
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::Sender,
+        mpsc::{Sender, SyncSender, sync_channel},
     },
 };
 
+use bytes::Bytes;
 use larder_sdk::{Item, StreamInfo, limits::SMALL_BODY_BYTES_MAX};
 
 use super::{budget::Budget, stream::StreamStore};
 use crate::{
     catalog::StreamRecord,
     error::Result,
-    plugin::{Fetched, ReaderHandle, Want},
+    hash::Digest,
+    plugin::{BodyHandle, Fetched, ReaderHandle, Want},
     repository::{Repository, Saver},
 };
 
@@ -27,8 +29,10 @@ const GROUP_STREAMS_MAX: usize = 256;
 const GROUP_BYTES: u64 = 1 << 20;
 /// What a stream of unknown length is taken for.
 const UNKNOWN_BYTES: u64 = 64 << 10;
-/// What a body that does not come whole takes in memory: a chunk, a piece, and what the plugin reads ahead.
-const OPEN_BODY_BYTES: usize = 5 << 20;
+/// What a body that does not come whole takes in memory: a chunk, pieces, and what the plugin reads ahead.
+const OPEN_BODY_BYTES: usize = 7 << 20;
+/// Pieces of such a body that wait to be cut.
+const PIECES_AHEAD: usize = 2;
 /// Most groups that wait for a fetcher.
 const GROUPS_WAITING_MAX: usize = FETCHERS * 2;
 
@@ -204,7 +208,7 @@ impl Fetcher<'_> {
         info: &StreamInfo,
         body: Fetched,
     ) -> Result<larder_sdk::Result<StreamRecord>> {
-        let (first, mut rest) = match body {
+        let (first, rest) = match body {
             Fetched::Whole(bytes) => {
                 self.counts.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 return store.whole(info, &bytes).map(Ok);
@@ -212,17 +216,40 @@ impl Fetcher<'_> {
             Fetched::Open { first, rest } => (first, rest),
         };
         let mut open = store.begin(info);
-        let mut piece = first;
-        loop {
-            self.counts.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            open.write(&piece)?;
-            piece = match rest.read() {
-                Ok(Some(piece)) => piece,
-                Ok(None) => return open.finish().map(Ok),
-                Err(error) => return Ok(Err(error)),
-            };
-        }
+        let (to_cut, pieces) = sync_channel(PIECES_AHEAD);
+        // The closure owns the receiver: if it fails the reading thread learns it, for which the scope waits.
+        std::thread::scope(move |scope| {
+            let reading = scope.spawn(move || read_ahead(first, rest, &to_cut));
+            let pieces = pieces;
+            while let Ok(piece) = pieces.recv() {
+                self.counts.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                open.write(&piece)?;
+            }
+            match reading.join() {
+                Ok(Ok(digest)) => open.finish(digest).map(Ok),
+                Ok(Err(error)) => Ok(Err(error)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
     }
+}
+
+/// Reads and digests a body while another thread cuts it: of a large file nothing else keeps the second core busy. Ends early if nobody
+/// takes the pieces.
+fn read_ahead(first: Bytes, mut rest: BodyHandle, to_cut: &SyncSender<Bytes>) -> larder_sdk::Result<Digest> {
+    let mut hasher = blake3::Hasher::new();
+    let mut piece = first;
+    loop {
+        hasher.update(&piece);
+        if to_cut.send(piece).is_err() {
+            break;
+        }
+        piece = match rest.read()? {
+            Some(piece) => piece,
+            None => break,
+        };
+    }
+    Ok(Digest(*hasher.finalize().as_bytes()))
 }
 
 /// The bodies of a group's streams, in order. Small ones are fetched together, since they come whole. A large one is fetched when its turn

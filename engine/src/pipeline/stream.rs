@@ -71,15 +71,7 @@ impl<'run> StreamStore<'run> {
     pub(super) fn begin<'store>(&'store mut self, info: &'store StreamInfo) -> OpenStream<'store, 'run> {
         self.buffer.clear();
         let cutter = Cutter::new(self.chunker.clone(), &info.media);
-        OpenStream {
-            store: self,
-            info,
-            cutter,
-            start: 0,
-            hasher: blake3::Hasher::new(),
-            bytes: 0,
-            list: ChunkList::default(),
-        }
+        OpenStream { store: self, info, cutter, start: 0, bytes: 0, list: ChunkList::default() }
     }
 
     fn save(&self, slot: &FrameSlot, bytes: &[u8]) -> Result<BlobId> {
@@ -89,14 +81,13 @@ impl<'run> StreamStore<'run> {
     }
 }
 
-/// A stream under way.
+/// A stream under way. Its digest is its caller's to make, who has the other core for it.
 pub(super) struct OpenStream<'store, 'run> {
     store: &'store mut StreamStore<'run>,
     info: &'store StreamInfo,
     cutter: Cutter,
     /// Where in the buffer the next chunk begins.
     start: usize,
-    hasher: blake3::Hasher,
     bytes: u64,
     list: ChunkList,
 }
@@ -104,7 +95,6 @@ pub(super) struct OpenStream<'store, 'run> {
 impl OpenStream<'_, '_> {
     /// The next piece.
     pub(super) fn write(&mut self, piece: &[u8]) -> Result<()> {
-        self.hasher.update(piece);
         self.bytes += piece.len() as u64;
         self.cutter.feed(piece);
         // Not after every chunk: what is left would be moved over and over.
@@ -127,12 +117,12 @@ impl OpenStream<'_, '_> {
         Ok(())
     }
 
-    /// Ends the stream.
-    pub(super) fn finish(mut self) -> Result<StreamRecord> {
+    /// Ends the stream, whose bytes have this digest.
+    pub(super) fn finish(mut self, digest: Digest) -> Result<StreamRecord> {
         self.cutter.end();
         self.cut(1)?;
         let content = self.list.finish(self.store)?;
-        Ok(record(self.info, self.bytes, Digest(*self.hasher.finalize().as_bytes()), content))
+        Ok(record(self.info, self.bytes, digest, content))
     }
 }
 
