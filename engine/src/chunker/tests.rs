@@ -48,6 +48,9 @@ fn searching_in_parts_finds_what_the_rule_says() {
         .unwrap();
     streams.push(some[nominee - WINDOW_BYTES..nominee].repeat(40_000));
     streams.push(noise(96, 11).repeat(30_000));
+    // Holes of every byte, whose windows may be candidates, each beside noise.
+    let holes = (0..=u8::MAX).flat_map(|byte| [vec![byte; 3 * BLOCK_BYTES], noise(700, byte)].concat());
+    streams.push(holes.collect());
     for stream in streams {
         let mut rest = stream.as_slice();
         while rest.len() > CHUNK_BYTES_MIN {
