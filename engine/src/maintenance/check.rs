@@ -7,7 +7,7 @@ use std::{
 
 use larder_sdk::{ObjectInfo, ObjectKey};
 
-use super::{CheckReport, ReadData, packs::read_pack, read_data::ListedPack};
+use super::{CheckReport, ReadData, blob_set::BlobSet, packs::read_pack, read_data::ListedPack};
 use crate::{
     browse,
     catalog::{self, Content, ItemRecord},
@@ -16,7 +16,7 @@ use crate::{
     hash::{BlobId, Digest, ObjectName},
     index::BlobKind,
     process::Interrupt,
-    repository::{BlobReader, LocalState, Nodes, Repository, check_control_objects, layout},
+    repository::{BlobReader, IndexView, LocalState, Nodes, Repository, check_control_objects, layout},
     snapshot::{ContainerRecord, SnapshotRecord, missing_run},
     tree::{Node, NodeStore, Root},
 };
@@ -50,7 +50,8 @@ pub fn check(
         report: CheckReport::default(),
         packs: HashMap::new(),
         segments: HashSet::new(),
-        seen: HashSet::new(),
+        view: None,
+        seen: BlobSet::default(),
         nodes: Nodes::read_only(Arc::new(BlobReader::new(Arc::clone(repository), CACHE_BYTES))),
         blobs: Arc::new(BlobReader::new(Arc::clone(repository), CACHE_BYTES)),
     };
@@ -75,8 +76,10 @@ struct Check<'run> {
     packs: HashMap<(BlobKind, ObjectName), (ObjectKey, ObjectInfo)>,
     /// Segments that are there, and those that they stand for.
     segments: HashSet<(BlobKind, ObjectName)>,
+    /// The index as it was loaded, which `seen` goes by.
+    view: Option<IndexView>,
     /// Tree nodes walked already.
-    seen: HashSet<BlobId>,
+    seen: BlobSet,
     nodes: Nodes,
     blobs: Arc<BlobReader>,
 }
@@ -108,13 +111,18 @@ impl Check<'_> {
         self.segments = loaded.known;
         let mut ends: HashMap<(BlobKind, ObjectName), u64> = HashMap::new();
         let mut last = None;
-        self.repository.index().each(|id, location| {
-            // A blob that lies in several packs is one.
-            self.report.blobs += u64::from(last.replace(id) != Some(id));
-            let end = u64::from(location.frame.offset) + u64::from(location.frame.sealed_bytes);
-            let slot = ends.entry((location.kind, location.pack)).or_default();
-            *slot = end.max(*slot);
-        })?;
+        let view = self.repository.index().view()?;
+        for kind in BlobKind::ALL {
+            view.each(kind, |_, id, location| {
+                // A blob that lies in several packs is one.
+                self.report.blobs += u64::from(last.replace(id) != Some(id));
+                let end = u64::from(location.frame.offset) + u64::from(location.frame.sealed_bytes);
+                let slot = ends.entry((kind, location.pack)).or_default();
+                *slot = end.max(*slot);
+                Ok(())
+            })?;
+        }
+        self.view = Some(view);
         for ((kind, name), end) in ends {
             match self.packs.get(&(kind, name)) {
                 None => self
@@ -229,7 +237,9 @@ impl Check<'_> {
         let mut waiting: Vec<(BlobId, u8)> = root.iter().map(|root| (root.id, root.level)).collect();
         while let Some((id, level)) = waiting.pop() {
             self.interrupt.check()?;
-            if !self.seen.insert(id) {
+            if let Some(view) = &self.view
+                && !self.seen.insert(view, &id.short())?
+            {
                 continue;
             }
             let node = match self.nodes.load(&id) {

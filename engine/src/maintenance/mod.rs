@@ -1,5 +1,6 @@
 //! Looking after a repository.
 
+mod blob_set;
 mod check;
 mod copy;
 mod distinct;

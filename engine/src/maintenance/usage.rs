@@ -1,20 +1,20 @@
 //! Which blobs are in use: a walk over trees from their roots. What does not read is an error, for what cannot be walked cannot be judged.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
+use super::blob_set::{BATCH_BLOBS, BlobSet};
 use crate::{
     browse,
     catalog::{self, Content, ItemRecord, ListingRecord, StreamRecord},
     error::{EngineError, EngineErrorKind, Result},
     hash::{BlobId, ShortId},
+    index::{BlobKind, Location},
     process::Interrupt,
-    repository::{BlobReader, Nodes},
+    repository::{BlobReader, IndexView, Nodes},
     snapshot::ContainerRecord,
     tree::{Node, NodeStore, Root},
 };
 
-/// A depth that no list has.
-const NODE: u8 = u8::MAX;
 /// Deepest list of lists of chunks followed.
 const LIST_DEPTH_MAX: u8 = 6;
 
@@ -26,34 +26,69 @@ pub(super) struct Usage<'run> {
     blobs: Arc<BlobReader>,
     nodes: Nodes,
     interrupt: &'run Interrupt,
-    used: HashSet<ShortId>,
-    /// Tree nodes walked, apart from what is used: a chunk may have the bytes of a node, which must be walked all the same.
-    walked: HashSet<ShortId>,
-    /// Lists of chunks walked, each as of a depth.
-    lists: HashSet<(ShortId, u8)>,
+    /// The index that sets go by.
+    view: IndexView,
+    used: BlobSet,
+    /// In use, and not yet put among those.
+    gathered: Vec<ShortId>,
+    walked: Walked,
     /// What does not read is passed over.
     lenient: bool,
-    /// Nodes and lists walked leniently: another root may need what was passed over below them.
-    glanced: HashSet<(ShortId, u8)>,
+    /// Walked leniently: another root may need what was passed over below it.
+    glanced: Walked,
+}
+
+/// What was walked, apart from what is used: a chunk may have the bytes of a node, which must be walked all the same.
+#[derive(Default)]
+struct Walked {
+    nodes: BlobSet,
+    /// Lists of chunks, each as of a depth.
+    lists: [BlobSet; LIST_DEPTH_MAX as usize],
+}
+
+impl Walked {
+    /// Nodes, or lists of a depth over 0.
+    fn of(&mut self, depth: Option<u8>) -> &mut BlobSet {
+        match depth.and_then(|depth| self.lists.get_mut(usize::from(depth) - 1)) {
+            Some(lists) => lists,
+            None => &mut self.nodes,
+        }
+    }
 }
 
 impl<'run> Usage<'run> {
-    /// Nothing in use yet. The reader's index must be loaded.
-    pub(super) fn new(blobs: Arc<BlobReader>, interrupt: &'run Interrupt) -> Self {
+    /// Nothing in use yet. `view` is of the reader's index, whole.
+    pub(super) fn new(blobs: Arc<BlobReader>, view: IndexView, interrupt: &'run Interrupt) -> Self {
         Self {
             nodes: Nodes::read_only(Arc::clone(&blobs)),
             blobs,
             interrupt,
-            used: HashSet::new(),
-            walked: HashSet::new(),
-            lists: HashSet::new(),
+            view,
+            used: BlobSet::default(),
+            gathered: Vec::new(),
+            walked: Walked::default(),
             lenient: false,
-            glanced: HashSet::new(),
+            glanced: Walked::default(),
         }
     }
 
-    /// Adds what a snapshot, checkpoint or session needs, by the root of its tree of containers.
+    /// Goes by another state of the index from here on.
+    pub(super) fn set_view(&mut self, view: IndexView) -> Result<()> {
+        self.used = self.used.renumbered(&self.view, &view)?;
+        for walked in std::iter::once(&mut self.walked.nodes).chain(&mut self.walked.lists) {
+            *walked = walked.renumbered(&self.view, &view)?;
+        }
+        self.view = view;
+        Ok(())
+    }
+
+    /// Adds what a snapshot or checkpoint needs, by the root of its tree of containers.
     pub(super) fn add_containers(&mut self, root: Root) -> Result<()> {
+        let added = self.walk_containers(root);
+        added.and_then(|()| self.put_gathered())
+    }
+
+    fn walk_containers(&mut self, root: Root) -> Result<()> {
         let mut roots = Vec::new();
         self.walk(root, &mut |usage, _, value| {
             let record = usage.read(usage.nodes.unwrap::<ContainerRecord>(value))?;
@@ -75,14 +110,29 @@ impl<'run> Usage<'run> {
         self.lenient = true;
         let added = self.add_containers(root);
         self.lenient = false;
-        self.glanced.clear();
+        self.glanced = Walked::default();
         added
     }
 
-    fn mark(&mut self, id: &BlobId) {
-        if !self.lenient || matches!(self.blobs.repository().index().find(id.short()), Ok(Some(_))) {
-            self.used.insert(id.short());
-        }
+    fn mark(&mut self, id: &BlobId) -> Result<()> {
+        self.gathered.push(id.short());
+        if self.gathered.len() < BATCH_BLOBS { Ok(()) } else { self.put_gathered() }
+    }
+
+    fn put_gathered(&mut self) -> Result<()> {
+        let mut gathered = std::mem::take(&mut self.gathered);
+        gathered.sort_unstable();
+        gathered.dedup();
+        let index = self.blobs.repository().index();
+        let lenient = self.lenient;
+        self.used.insert_sorted(&self.view, &gathered, &mut |used, id| {
+            // It may have come since; what is nowhere is in use by who needs it without fail.
+            let counts = !lenient || matches!(index.find(id), Ok(Some(_)));
+            if counts { used.insert_unknown(id).map(drop) } else { Ok(()) }
+        })?;
+        gathered.clear();
+        self.gathered = gathered;
+        Ok(())
     }
 
     /// What was read; `None` for what does not read and is passed over.
@@ -94,27 +144,42 @@ impl<'run> Usage<'run> {
         }
     }
 
-    /// True if a blob is in use.
-    pub(super) fn has(&self, id: &ShortId) -> bool {
-        self.used.contains(id)
+    /// Shows every row of the index, of each kind in order of id, and whether its blob is in use.
+    pub(super) fn each(&self, mut show: impl FnMut(bool, ShortId, Location) -> Result<()>) -> Result<()> {
+        for kind in BlobKind::ALL {
+            let mut last = (None, false);
+            self.view.each(kind, |number, id, location| {
+                // The first row of a blob has its number.
+                if last.0 != Some(id) {
+                    last = (Some(id), self.used.has_number(kind, number));
+                }
+                show(last.1, id, location)
+            })?;
+        }
+        Ok(())
     }
 
-    /// Every blob in use, in no order.
-    pub(super) fn used(&self) -> impl Iterator<Item = &ShortId> {
-        self.used.iter()
+    /// The blobs in use that were in no segment when the index was looked at, in no order.
+    pub(super) fn unknown(&self) -> impl Iterator<Item = &ShortId> {
+        self.used.unknown()
+    }
+
+    /// Notes that a node, or a list of a depth over 0, is walked. False if it was before.
+    fn begin(&mut self, id: &BlobId, depth: Option<u8>) -> Result<bool> {
+        let (view, id) = (&self.view, id.short());
+        if self.lenient {
+            Ok(!self.walked.of(depth).has(view, &id)? && self.glanced.of(depth).insert(view, &id)?)
+        } else {
+            self.walked.of(depth).insert(view, &id)
+        }
     }
 
     fn walk(&mut self, root: Root, visit: &mut Visit<'_, Self>) -> Result<()> {
         let mut waiting = vec![(root.id, root.level)];
         while let Some((id, level)) = waiting.pop() {
             self.interrupt.check()?;
-            self.mark(&id);
-            let is_new = if self.lenient {
-                !self.walked.contains(&id.short()) && self.glanced.insert((id.short(), NODE))
-            } else {
-                self.walked.insert(id.short())
-            };
-            if !is_new {
+            self.mark(&id)?;
+            if !self.begin(&id, None)? {
                 continue;
             }
             let Some(node) = self.read(self.nodes.load(&id).map_err(EngineError::from))? else { continue };
@@ -130,7 +195,7 @@ impl<'run> Usage<'run> {
                 Node::Leaf(entries) => {
                     for (key, value) in entries {
                         if let Some(id) = Nodes::blob_of(value) {
-                            self.mark(&id);
+                            self.mark(&id)?;
                         }
                         visit(self, key, value)?;
                     }
@@ -160,30 +225,22 @@ impl<'run> Usage<'run> {
 
     fn stream(&mut self, stream: &StreamRecord) -> Result<()> {
         match &stream.content {
-            Content::Empty => {}
+            Content::Empty => Ok(()),
             Content::One => {
                 let id = self.blobs.repository().keys().blob_id(&stream.digest);
-                self.mark(&id);
+                self.mark(&id)
             }
             Content::List { depth, .. } if *depth > LIST_DEPTH_MAX => {
-                return Err(EngineError::damaged(format!("a list of chunks is {depth} levels deep")));
+                Err(EngineError::damaged(format!("a list of chunks is {depth} levels deep")))
             }
-            Content::List { depth, ids } => self.list(ids, *depth)?,
+            Content::List { depth, ids } => self.list(ids, *depth),
         }
-        Ok(())
     }
 
     fn list(&mut self, ids: &[BlobId], depth: u8) -> Result<()> {
         for id in ids {
-            self.mark(id);
-            let at = (id.short(), depth);
-            let is_new = depth > 0
-                && if self.lenient {
-                    !self.lists.contains(&at) && self.glanced.insert(at)
-                } else {
-                    self.lists.insert(at)
-                };
-            if is_new {
+            self.mark(id)?;
+            if depth > 0 && self.begin(id, Some(depth))? {
                 let below = self.blobs.read_tree(id).and_then(|blob| browse::ids_of(&blob));
                 if let Some(below) = self.read(below)? {
                     self.list(&below, depth - 1)?;

@@ -1,10 +1,8 @@
 //! Copying what is in use out of packs that go.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
+use bytes::Bytes;
 use larder_sdk::codec;
 
 use crate::{
@@ -175,13 +173,23 @@ pub(crate) fn put_segment(
     entries: &mut [IndexEntry],
     replaces: &[ObjectName],
 ) -> Result<u64> {
+    let (name, bytes) = store_segment(repository, kind, entries, replaces)?;
+    repository.index().insert(kind, name, &bytes, entries)?;
+    Ok(bytes.len() as u64)
+}
+
+/// Writes a segment; returns its name and its sealed bytes.
+pub(super) fn store_segment(
+    repository: &Repository,
+    kind: BlobKind,
+    entries: &mut [IndexEntry],
+    replaces: &[ObjectName],
+) -> Result<(ObjectName, Bytes)> {
     let (name, bytes) =
         encode_segment(repository.keys(), repository.id(), layout::index_kind(kind), entries, replaces)?;
-    let length = bytes.len() as u64;
     let key = layout::in_folder(layout::index_folder(kind), name)?;
     repository.store().put(&key, bytes.clone()).map_err(EngineError::store)?;
-    repository.index().insert(kind, name, &bytes, entries)?;
-    Ok(length)
+    Ok((name, bytes))
 }
 
 /// A frame of a pack that is read, and where it begins.
@@ -245,6 +253,3 @@ impl SourcePack {
         Ok(encoded.to_vec())
     }
 }
-
-/// What is wanted of each pack.
-pub(super) type Wanted = BTreeMap<(BlobKind, ObjectName), HashSet<ShortId>>;

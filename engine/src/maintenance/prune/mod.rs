@@ -12,6 +12,7 @@ mod roots;
 mod segments;
 mod select;
 mod sessions;
+mod wanted;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -25,10 +26,10 @@ pub(super) use self::copy::Copier;
 pub(super) use self::copy::put_segment;
 pub use self::report::{PruneOptions, PruneReport, PruneSetup, WaitingFor};
 use self::{
-    copy::Wanted,
     roots::Roots,
     select::{PackUse, select},
     sessions::Others,
+    wanted::Wanted,
 };
 use super::usage::Usage;
 use crate::{
@@ -38,7 +39,7 @@ use crate::{
     hash::ObjectName,
     index::BlobKind,
     planted::{Bug, planted},
-    repository::{BlobReader, Session, layout, session::dead},
+    repository::{BlobReader, IndexView, Session, layout, session::dead},
     snapshot::{EndRecord, MarkRecord, Purpose, SessionRecord},
 };
 
@@ -49,16 +50,15 @@ const CONDEMNED_MAX: usize = 100_000;
 /// The session is renewed after this long.
 const RENEWAL_SECONDS: i64 = 3600;
 
+/// A pack or segment.
+type Named = (BlobKind, ObjectName);
+
 /// Deletes what nothing needs. Safe beside anything but an older format; if killed, the next prune goes on.
 pub fn prune(setup: &PruneSetup<'_>, options: PruneOptions) -> Result<PruneReport> {
     let session = if options.dry_run { None } else { Some(announce(setup)?) };
     let mut prune = Prune {
         setup,
         options,
-        usage: Usage::new(
-            Arc::new(BlobReader::new(Arc::clone(setup.repository), CACHE_BYTES)),
-            setup.interrupt,
-        ),
         session,
         renewed: setup.clock.now(),
         report: PruneReport::default(),
@@ -114,7 +114,6 @@ struct Prune<'run> {
     /// None on a dry run.
     session: Option<Session>,
     renewed: Time,
-    usage: Usage<'run>,
     report: PruneReport,
     /// Every pack in the store: its size in bytes and when it was written.
     packs: HashMap<(BlobKind, ObjectName), (u64, Option<Time>)>,
@@ -129,19 +128,21 @@ impl Prune<'_> {
         }
         let removals = self.setup.repository.names(layout::REMOVED)?.into_iter().collect();
         let known = Roots::list(self.setup.repository, &removals)?;
-        self.load_index()?;
-        known.add_to(&mut self.usage)?;
-        let condemned = self.choose(&others)?;
+        let view = self.load_index()?;
+        let blobs = Arc::new(BlobReader::new(Arc::clone(self.setup.repository), CACHE_BYTES));
+        let mut usage = Usage::new(blobs, view, self.setup.interrupt);
+        known.add_to(&mut usage)?;
+        let condemned = self.choose(&usage, &others)?;
         if self.options.dry_run {
             return Ok(());
         }
         self.mark(&condemned)?;
-        self.sweep(&removals, others)
+        self.sweep(&removals, others, usage)
     }
 
     /// Loads the index, and then lists the packs, so that a pack that is named and not listed is not there: what segments say of it is then put
     /// aside. A writer that woke up after its session was ended may have put such a segment.
-    fn load_index(&mut self) -> Result<()> {
+    fn load_index(&mut self) -> Result<IndexView> {
         let repository = self.setup.repository;
         repository.load_index()?;
         self.packs.clear();
@@ -154,22 +155,28 @@ impl Prune<'_> {
                 }
             }
         }
+        let view = repository.index().view()?;
         let mut unlisted = BTreeSet::new();
-        repository.index().each(|_, location| {
-            if !self.packs.contains_key(&(location.kind, location.pack)) {
-                unlisted.insert((location.kind, location.pack));
-            }
-        })?;
+        for kind in BlobKind::ALL {
+            view.each(kind, |_, _, location| {
+                if !self.packs.contains_key(&(kind, location.pack)) {
+                    unlisted.insert((kind, location.pack));
+                }
+                Ok(())
+            })?;
+        }
+        let mut lost = false;
         for (kind, name) in unlisted {
             if !repository.has_pack(kind, name)? {
                 repository.index().lose(name);
+                lost = true;
             }
         }
-        Ok(())
+        if lost { repository.index().view() } else { Ok(view) }
     }
 
     /// Which packs should go, by what is in use now.
-    fn choose(&mut self, others: &Others) -> Result<Vec<PackUse>> {
+    fn choose(&mut self, usage: &Usage<'_>, others: &Others) -> Result<Vec<PackUse>> {
         let marked = condemned_by(&self.marks()?);
         let mut packs: HashMap<(BlobKind, ObjectName), PackUse> = HashMap::new();
         let mut young = HashSet::new();
@@ -183,13 +190,13 @@ impl Prune<'_> {
         }
         self.report.packs = self.packs.len() as u64;
         self.report.bytes = self.packs.values().map(|(bytes, _)| bytes).sum();
-        let usage = &self.usage;
-        self.setup.repository.index().each(|id, location| {
+        usage.each(|used, _, location| {
             if let Some(pack) = packs.get_mut(&(location.kind, location.pack)) {
                 let bytes = u64::from(location.bytes);
                 pack.plain_bytes += bytes;
-                pack.used_bytes += if usage.has(&id) { bytes } else { 0 };
+                pack.used_bytes += if used { bytes } else { 0 };
             }
+            Ok(())
         })?;
         let mut packs: Vec<PackUse> = packs.into_values().collect();
         // The segment of a pack that none names may still be on its way, whatever became of its writer.
@@ -232,7 +239,7 @@ impl Prune<'_> {
     }
 
     /// Deletes what is marked, as far as every session has seen the mark.
-    fn sweep(&mut self, removals: &HashSet<ObjectName>, earlier: Others) -> Result<()> {
+    fn sweep(&mut self, removals: &HashSet<ObjectName>, earlier: Others, mut usage: Usage<'_>) -> Result<()> {
         let marks = self.marks()?;
         let others = if planted(Bug::SessionsBeforeMark) {
             earlier
@@ -254,11 +261,12 @@ impl Prune<'_> {
         let index = self.setup.repository.index();
         index.clear();
         index.condemn(condemned_by(&marks));
-        self.load_index()?;
-        known.add_to(&mut self.usage)?;
-        let gone: HashSet<(BlobKind, ObjectName)> =
+        usage.set_view(self.load_index()?)?;
+        known.add_to(&mut usage)?;
+        let gone: HashSet<Named> =
             ready.iter().flat_map(|(_, mark)| mark.condemned.iter().copied()).collect();
-        self.copy(&gone)?;
+        self.copy(&usage, &gone)?;
+        drop(usage);
         let named = |name| !others.is_empty() || known.names_segment(name);
         let (packs, repository) = (&self.packs, self.setup.repository);
         let mut looked_at = HashMap::new();
@@ -276,34 +284,31 @@ impl Prune<'_> {
         let replaced = segments::merge(repository, &mut is_gone, &named)?;
         self.report.replaced_segments = replaced.len() as u64;
         self.end_of_session()?;
-        self.delete(&replaced, &gone, &ready)
+        self.delete(&replaced, &gone, &ready)?;
+        repository.refresh_cache();
+        Ok(())
     }
 
     /// Copies what is in use out of packs that go.
-    fn copy(&mut self, gone: &HashSet<(BlobKind, ObjectName)>) -> Result<()> {
-        let mut wanted = Wanted::new();
-        for id in self.usage.used() {
-            let Some(location) = self.setup.repository.index().find(*id)? else {
-                return Err(EngineError::damaged(format!("blob {id} is in use and nothing holds it"))
-                    .with_hint("nothing was deleted; run `larder check` to see what is damaged"));
-            };
-            if gone.contains(&(location.kind, location.pack)) {
-                wanted.entry((location.kind, location.pack)).or_default().insert(*id);
+    fn copy(&mut self, usage: &Usage<'_>, gone: &HashSet<Named>) -> Result<()> {
+        let repository = self.setup.repository;
+        let wanted = Wanted::look(repository, usage, gone)?;
+        let mut copier = Copier::new(repository);
+        let mut done = 0;
+        for packs in wanted.portions() {
+            for ((kind, name), ids) in wanted.gather(&packs)? {
+                self.setup.interrupt.check()?;
+                self.renew()?;
+                copier.copy(kind, name, self.size(kind, name)?, &ids)?;
+                done += 1;
+                let counts = Counts {
+                    items: done,
+                    items_total: Some(wanted.packs()),
+                    stored: copier.stored_bytes,
+                    ..Counts::default()
+                };
+                self.setup.events.event(Event::Progress(counts));
             }
-        }
-        let mut copier = Copier::new(self.setup.repository);
-        let total = wanted.len() as u64;
-        for (done, ((kind, name), ids)) in wanted.iter().enumerate() {
-            self.setup.interrupt.check()?;
-            self.renew()?;
-            copier.copy(*kind, *name, self.size(*kind, *name)?, ids)?;
-            let counts = Counts {
-                items: done as u64 + 1,
-                items_total: Some(total),
-                stored: copier.stored_bytes,
-                ..Counts::default()
-            };
-            self.setup.events.event(Event::Progress(counts));
         }
         copier.finish()?;
         self.report.copied_bytes = copier.stored_bytes;
@@ -345,8 +350,8 @@ impl Prune<'_> {
 
     fn delete(
         &mut self,
-        segments: &[(BlobKind, ObjectName)],
-        packs: &HashSet<(BlobKind, ObjectName)>,
+        segments: &[Named],
+        packs: &HashSet<Named>,
         marks: &[&(ObjectName, MarkRecord)],
     ) -> Result<()> {
         for (kind, name) in segments {

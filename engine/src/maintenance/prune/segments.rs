@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::copy::{SEGMENT_ENTRIES_MAX, put_segment};
+use super::copy::{SEGMENT_ENTRIES_MAX, store_segment};
 use crate::{
     error::Result,
     hash::ObjectName,
@@ -81,13 +81,25 @@ fn merge_kind(
                 }
             }
             if entries.len() >= SEGMENT_ENTRIES_MAX {
-                put_segment(repository, kind, &mut entries, &std::mem::take(&mut stands_for))?;
+                put(repository, kind, &mut entries, &std::mem::take(&mut stands_for))?;
                 entries.clear();
             }
         }
     }
     if !entries.is_empty() || !stands_for.is_empty() {
-        put_segment(repository, kind, &mut entries, &stands_for)?;
+        put(repository, kind, &mut entries, &stands_for)?;
     }
     Ok(touched)
+}
+
+/// Writes a segment. The index in memory knows its entries already; the cache gets a copy, from which a table is made once all of them are there.
+fn put(
+    repository: &Repository,
+    kind: BlobKind,
+    entries: &mut [IndexEntry],
+    stands_for: &[ObjectName],
+) -> Result<()> {
+    let (name, bytes) = store_segment(repository, kind, entries, stands_for)?;
+    repository.index().keep(kind, name, &bytes);
+    Ok(())
 }

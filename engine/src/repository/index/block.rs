@@ -73,9 +73,15 @@ impl FileKey {
         if !whole {
             return Err(damage("a block does not verify"));
         }
-        let (all, _) = block[WORD..CHECK_AT].as_chunks::<ROW_BYTES>();
-        all.get(..rows).ok_or_else(|| damage("a block has fewer rows than it should"))
+        rows_of(rows, block)
     }
+}
+
+/// The first rows of a whole block that was verified.
+pub(super) fn rows_of(rows: usize, block: &[u8]) -> io::Result<&[[u8; ROW_BYTES]]> {
+    let short = || damage("a block has fewer rows than it should");
+    let (all, _) = block.get(WORD..CHECK_AT).ok_or_else(short)?.as_chunks::<ROW_BYTES>();
+    all.get(..rows).ok_or_else(short)
 }
 
 /// What is wrong with a cache file.

@@ -187,9 +187,7 @@ impl Index {
         sealed: &Bytes,
         entries: &[IndexEntry],
     ) -> Result<()> {
-        if let Some(cache) = self.writable_cache() {
-            source::keep(cache, kind, segment, sealed);
-        }
+        self.keep(kind, segment, sealed);
         let full = {
             let mut state = self.write(kind);
             state.own.insert(segment);
@@ -198,6 +196,13 @@ impl Index {
         };
         self.claims.settle(entries.iter().map(|entry| entry.id));
         if full { self.merge(kind) } else { Ok(()) }
+    }
+
+    /// Keeps a copy in the cache of a segment that this process has written and whose entries are known.
+    pub fn keep(&self, kind: BlobKind, segment: ObjectName, sealed: &Bytes) {
+        if let Some(cache) = self.writable_cache() {
+            source::keep(cache, kind, segment, sealed);
+        }
     }
 
     /// Takes entries as true that no segment names, in this process alone: for a repair, which decides itself what counts.

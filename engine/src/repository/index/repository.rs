@@ -32,6 +32,13 @@ impl Repository {
         Ok(())
     }
 
+    /// Brings the cache up to what is listed now, for whoever uses it next; without one nothing is done. What goes wrong is met then.
+    pub fn refresh_cache(&self) {
+        if self.index().writable_cache().is_some() && self.load_index().is_err() {
+            self.index().clear();
+        }
+    }
+
     /// Makes the index ready for reading: little is fetched before it is needed, and of what is fetched, a copy is kept. Returns what is
     /// wrong with segments that were read; what they and others name is found to be missing when it is needed.
     pub fn load_index_for_reading(&self) -> Result<Vec<EngineError>> {

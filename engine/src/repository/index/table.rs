@@ -11,10 +11,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::block::{BLOCK_BYTES, BlockReader, CacheKey, FileKey, Medium, Stretch, damage};
+use super::block::{
+    BLOCK_BYTES, BLOCK_ROWS, BlockReader, CacheKey, FileKey, Medium, Stretch, damage, rows_of,
+};
 use crate::{
     hash::{ObjectName, ShortId},
-    index::{BlobKind, Filter, PackTable, Row},
+    index::{BlobKind, Filter, PackTable, ROW_BYTES, Row},
 };
 
 const MAGIC: &[u8; 8] = b"larderix";
@@ -183,21 +185,29 @@ impl Table {
     pub(super) fn find<T>(
         &self,
         id: &ShortId,
+        take: impl FnMut(u64, &Row) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        self.find_from(&mut Lookup::default(), id, take)
+    }
+
+    /// [`Table::find`] of many blobs: of those that are asked for in order, each block is read once.
+    pub(super) fn find_from<T>(
+        &self,
+        lookup: &mut Lookup,
+        id: &ShortId,
         mut take: impl FnMut(u64, &Row) -> Option<T>,
     ) -> io::Result<Option<T>> {
         let first_half = (u128::from_be_bytes(id.0) >> 64) as u64;
         // Blocks are short, so the place follows from their firsts; rows of one id may go over a border.
         let mut number = self.firsts.partition_point(|first| *first < first_half).saturating_sub(1) as u64;
-        let mut block = [0; BLOCK_BYTES];
         while number < self.stretch.blocks() {
-            self.medium.read_exact_at(&mut block, number * BLOCK_BYTES as u64)?;
-            let rows = self.key.open(number, self.stretch.rows_in(number), &block)?;
+            let rows = lookup.rows(self, number)?;
             let from = rows.partition_point(|row| row[..16] < id.0[..]);
             for (place, bytes) in rows.iter().enumerate().skip(from) {
                 if bytes[..16] != id.0 {
                     return Ok(None);
                 }
-                let ordinal = number * super::block::BLOCK_ROWS as u64 + place as u64;
+                let ordinal = number * BLOCK_ROWS as u64 + place as u64;
                 if let Some(taken) = take(ordinal, &Row::from_bytes(bytes)) {
                     return Ok(Some(taken));
                 }
@@ -210,6 +220,34 @@ impl Table {
     /// All rows in order.
     pub(super) fn rows(&self) -> BlockReader<'_> {
         BlockReader::new(&self.medium, self.key.clone(), self.stretch)
+    }
+}
+
+/// The block of a table that was read last, so that what lies in it is not read again. Of one table.
+pub(super) struct Lookup {
+    number: Option<u64>,
+    block: [u8; BLOCK_BYTES],
+}
+
+impl Default for Lookup {
+    fn default() -> Self {
+        Self { number: None, block: [0; BLOCK_BYTES] }
+    }
+}
+
+impl Lookup {
+    /// The rows of a block, verified when it is read.
+    fn rows(&mut self, table: &Table, number: u64) -> io::Result<&[[u8; ROW_BYTES]]> {
+        let rows = table.stretch.rows_in(number);
+        if self.number.replace(number) == Some(number) {
+            return rows_of(rows, &self.block);
+        }
+        let read = table.medium.read_exact_at(&mut self.block, number * BLOCK_BYTES as u64);
+        let opened = read.and_then(|()| table.key.open(number, rows, &self.block));
+        if opened.is_err() {
+            self.number = None;
+        }
+        opened
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::{Claim, Index, Limits};
+use super::{Claim, Index, IndexView, Limits};
 use crate::{
     cache::Cache,
     crypto::Keys,
@@ -246,6 +246,26 @@ fn numbers(index: &Index) {
         .unwrap();
         assert_eq!(numbers.len() as u64, view.len(kind), "the numbers are dense");
         assert_eq!(view.ordinal(kind, &id(2_000_000)).unwrap(), None);
+        together(&view, kind);
+    }
+}
+
+/// Many at once are told what each alone is, in whatever order they come.
+fn together(view: &IndexView, kind: BlobKind) {
+    let mut ids: Vec<ShortId> = (2_000_000..2_000_020).map(id).collect();
+    view.each(kind, |_, id, _| {
+        ids.push(id);
+        Ok(())
+    })
+    .unwrap();
+    for sorted in [false, true] {
+        if sorted {
+            ids.sort_unstable();
+        }
+        let mut told = Vec::new();
+        view.ordinals(kind, &ids, |id, number| told.push((*id, number))).unwrap();
+        let alone: Vec<_> = ids.iter().map(|id| (*id, view.ordinal(kind, id).unwrap())).collect();
+        assert_eq!(told, alone);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Base, Index, RECOVERIES_MAX, unreliable};
+use super::{Base, Index, RECOVERIES_MAX, table::Lookup, unreliable};
 use crate::{
     error::{EngineError, Result},
     hash::{ObjectName, ShortId},
@@ -84,17 +84,38 @@ impl IndexView {
 
     /// A blob's number within its kind: that of its first row, below [`IndexView::len`]. `None` if it is not stored.
     pub fn ordinal(&self, kind: BlobKind, id: &ShortId) -> Result<Option<u64>> {
+        self.ordinal_from(kind, &mut Lookup::default(), id)
+    }
+
+    /// [`IndexView::ordinal`] of many blobs, shown in their order. If they are sorted, each part of the table is read once at most.
+    pub fn ordinals(
+        &self,
+        kind: BlobKind,
+        ids: &[ShortId],
+        mut show: impl FnMut(&ShortId, Option<u64>),
+    ) -> Result<()> {
+        let mut lookup = Lookup::default();
+        for id in ids {
+            show(id, self.ordinal_from(kind, &mut lookup, id)?);
+        }
+        Ok(())
+    }
+
+    fn ordinal_from(&self, kind: BlobKind, lookup: &mut Lookup, id: &ShortId) -> Result<Option<u64>> {
         let view = &self.kinds[kind as usize];
         let mut rows = 0;
         if let Some(base) = &view.base {
-            let found = base.table.find(id, |ordinal, row| {
-                let there = base.pack(row.pack).is_some_and(|(pack, _)| !self.lost.contains(&pack));
-                there.then_some(ordinal)
-            });
-            if let Some(ordinal) = found.map_err(lost)? {
-                return Ok(Some(ordinal));
-            }
             rows = base.table.len();
+            // Most blobs are asked for in both kinds and stored in one.
+            if base.table.may_hold(id).map_err(lost)? {
+                let found = base.table.find_from(lookup, id, |ordinal, row| {
+                    let there = base.pack(row.pack).is_some_and(|(pack, _)| !self.lost.contains(&pack));
+                    there.then_some(ordinal)
+                });
+                if let Some(ordinal) = found.map_err(lost)? {
+                    return Ok(Some(ordinal));
+                }
+            }
         }
         let from = view.beside.partition_point(|(row, _)| row.id < *id);
         let same = view.beside.iter().enumerate().skip(from).take_while(|(_, (row, _))| row.id == *id);
