@@ -414,13 +414,13 @@ impl Engine {
         self.open_with(config, true)
     }
 
-    /// Opens a repository; what is read of packs comes from the store alone unless `packs` may come from the cache.
-    fn open_with(&self, config: &RepositoryConfig, packs: bool) -> Result<Arc<Repository>> {
+    /// Opens a repository; packs and records are read from the store alone unless `objects` may come from the cache.
+    fn open_with(&self, config: &RepositoryConfig, objects: bool) -> Result<Arc<Repository>> {
         let repository = self.open_bare(config)?;
         let events = Arc::clone(&self.context.events);
         let cache = Cache::open(&self.context.cache_folder, repository.id(), events);
         Ok(Arc::new(match cache {
-            Some(cache) => repository.with_cache(Arc::new(cache), packs),
+            Some(cache) => repository.with_cache(Arc::new(cache), objects),
             None => repository,
         }))
     }

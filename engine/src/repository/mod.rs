@@ -1,6 +1,7 @@
 //! A repository: its keys, its index, its objects. Everything that reads or writes stored bytes goes through here.
 
 mod blobs;
+mod copies;
 mod create;
 mod index;
 mod keys;

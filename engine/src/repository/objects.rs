@@ -6,7 +6,7 @@ use bytes::Bytes;
 use larder_sdk::{ObjectKey, Secret, Time, codec::Record};
 use serde::{Deserialize, Serialize};
 
-use super::{Index, keys, layout};
+use super::{Index, copies::Copies, keys, layout};
 use crate::{
     cache::Cache,
     crypto::{HEADER_BYTES, Keys, ObjectKind},
@@ -52,6 +52,7 @@ pub struct Repository {
     slot: ObjectName,
     config: ConfigRecord,
     index: Index,
+    copies: Option<Copies>,
 }
 
 impl std::fmt::Debug for Repository {
@@ -79,7 +80,7 @@ impl Repository {
         }
         let keys = Arc::new(keys);
         let index = Index::new(Arc::clone(&store), Arc::clone(&keys), config.id);
-        Ok(Self { store, keys, slot, config, index })
+        Ok(Self { store, keys, slot, config, index, copies: None })
     }
 
     /// A repository whose keys are known: deriving them takes as long as everything else that a test does.
@@ -87,7 +88,7 @@ impl Repository {
     pub(crate) fn with_keys(store: Arc<dyn Store>, keys: Keys, config: ConfigRecord) -> Self {
         let keys = Arc::new(keys);
         let index = Index::new(Arc::clone(&store), Arc::clone(&keys), config.id);
-        Self { store, keys, slot: ObjectName([0; 16]), config, index }
+        Self { store, keys, slot: ObjectName([0; 16]), config, index, copies: None }
     }
 
     fn missing(store: &dyn Store) -> EngineError {
@@ -129,12 +130,17 @@ impl Repository {
     pub fn index(&self) -> &Index {
         &self.index
     }
-    /// Keeps what can be had again in a folder of this machine: the index and, with `packs`, what is read and written of tree packs. Call
-    /// it before anything is loaded. Who verifies the store does not want `packs`.
+    /// Copies of small objects that never change.
+    pub(super) fn copies(&self) -> Option<&Copies> {
+        self.copies.as_ref()
+    }
+    /// Keeps what can be had again in a folder of this machine: the index and, with `objects`, what is read and written of tree packs,
+    /// and read of snapshots and removal records. Call it before anything is loaded. Who verifies the store does not want `objects`.
     #[must_use]
-    pub fn with_cache(mut self, cache: Arc<Cache>, packs: bool) -> Self {
-        if packs {
+    pub fn with_cache(mut self, cache: Arc<Cache>, objects: bool) -> Self {
+        if objects {
             self.store = Arc::new(CachedStore::new(self.store, Arc::clone(&cache), self.index.packs_key()));
+            self.copies = Some(Copies::new(Arc::clone(&cache)));
         }
         self.index.set_cache(cache);
         self

@@ -1,7 +1,7 @@
 //! A repository's small objects: snapshots, removal records, and what lives short.
 
 use bytes::Bytes;
-use larder_sdk::{ErrorKind, ObjectKey, codec::Record};
+use larder_sdk::{ErrorKind, ObjectInfo, ObjectKey, codec::Record};
 
 use super::{Repository, layout};
 use crate::{
@@ -65,8 +65,15 @@ impl Repository {
         name: ObjectName,
     ) -> Result<Option<R>> {
         let key = layout::in_folder(folder, name)?;
+        let bytes = self.find_object(folder, name)?;
+        bytes.map(|bytes| self.open_record(&key, kind, name, &bytes)).transpose()
+    }
+
+    /// The bytes of an object that others may remove at any time.
+    fn find_object(&self, folder: &str, name: ObjectName) -> Result<Option<Bytes>> {
+        let key = layout::in_folder(folder, name)?;
         match self.store().get(&key) {
-            Ok(bytes) => self.open_record(&key, kind, name, &bytes).map(Some),
+            Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(EngineError::store(error).context(format_args!("`{key}`"))),
         }
@@ -96,36 +103,30 @@ impl Repository {
 
     /// Every snapshot, each with its own error if it cannot be read.
     pub fn snapshots(&self) -> Result<Vec<(ObjectName, Result<SnapshotRecord>)>> {
-        let names = self.names(layout::SNAPSHOTS)?;
-        Ok(names.into_iter().filter_map(|name| Some((name, self.snapshot(name).transpose()?))).collect())
+        self.read_folder(layout::SNAPSHOTS, &|name, bytes| self.open_snapshot(name, bytes))
     }
 
     /// A snapshot; `None` if it is gone, or if its session ended without one.
     pub fn snapshot(&self, name: ObjectName) -> Result<Option<SnapshotRecord>> {
+        let bytes = self.find_object(layout::SNAPSHOTS, name)?;
+        bytes.map_or(Ok(None), |bytes| self.open_snapshot(name, &bytes))
+    }
+
+    fn open_snapshot(&self, name: ObjectName, bytes: &Bytes) -> Result<Option<SnapshotRecord>> {
         let key = layout::in_folder(layout::SNAPSHOTS, name)?;
-        let bytes = match self.store().get(&key) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(EngineError::store(error).context(format_args!("`{key}`"))),
-        };
-        if claims_kind(&bytes, ObjectKind::End) {
+        if claims_kind(bytes, ObjectKind::End) {
             // It is opened all the same: an altered header must not hide a snapshot.
-            return self.open_record::<EndRecord>(&key, ObjectKind::End, name, &bytes).map(|_| None);
+            return self.open_record::<EndRecord>(&key, ObjectKind::End, name, bytes).map(|_| None);
         }
-        self.open_record(&key, ObjectKind::Snapshot, name, &bytes).map(Some)
+        self.open_record(&key, ObjectKind::Snapshot, name, bytes).map(Some)
     }
 
     /// How a session ended without a snapshot; `None` if it did not, or ended with one.
     pub fn end_of(&self, session: ObjectName) -> Result<Option<EndRecord>> {
+        let ended = self.find_object(layout::SNAPSHOTS, session)?;
+        let end = ended.filter(|bytes| claims_kind(bytes, ObjectKind::End));
         let key = layout::in_folder(layout::SNAPSHOTS, session)?;
-        match self.store().get(&key) {
-            Ok(bytes) if claims_kind(&bytes, ObjectKind::End) => {
-                self.open_record(&key, ObjectKind::End, session, &bytes).map(Some)
-            }
-            Ok(_) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(EngineError::store(error).context(format_args!("`{key}`"))),
-        }
+        end.map(|bytes| self.open_record(&key, ObjectKind::End, session, &bytes)).transpose()
     }
 
     /// A set's snapshots in the order of their runs. One that cannot be read is an error, whatever set it is of.
@@ -162,11 +163,80 @@ impl Repository {
     }
 
     /// What is in a folder. An object that goes while it is listed is not in it.
-    fn records<R: Record>(&self, folder: &str, kind: ObjectKind) -> Result<Vec<(ObjectName, Result<R>)>> {
-        let names = self.names(folder)?;
-        Ok(names
-            .into_iter()
-            .filter_map(|name| Some((name, self.find_record(folder, kind, name).transpose()?)))
-            .collect())
+    fn records<R: Record + Send>(
+        &self,
+        folder: &str,
+        kind: ObjectKind,
+    ) -> Result<Vec<(ObjectName, Result<R>)>> {
+        self.read_folder(folder, &|name, bytes| {
+            self.open_record(&layout::in_folder(folder, name)?, kind, name, bytes).map(Some)
+        })
+    }
+
+    /// Opens the objects of a folder, in the order in which they are listed; from copies in the cache where there are some that open.
+    fn read_folder<T: Send>(&self, folder: &str, open: &Open<'_, T>) -> Result<Vec<(ObjectName, Result<T>)>> {
+        let objects = self.store().list_all(folder).map_err(EngineError::store)?;
+        let listed: Vec<(ObjectName, ObjectInfo)> =
+            objects.into_iter().filter_map(|(key, info)| Some((layout::name_of(&key)?, info))).collect();
+        if let Some(copies) = self.copies() {
+            copies.retain(folder, &listed);
+        }
+        let mut found: Vec<Option<Result<T>>> = Vec::with_capacity(listed.len());
+        let mut missing = Vec::new();
+        for (name, info) in &listed {
+            let copy = self.copies().and_then(|copies| copies.read(folder, *name, info));
+            match copy.map(|copy| open(*name, &copy)) {
+                Some(Ok(opened)) => found.push(opened.map(Ok)),
+                _ => {
+                    missing.push((found.len(), *name, info));
+                    found.push(None);
+                }
+            }
+        }
+        let fetch = |(_, name, info): &(usize, ObjectName, &ObjectInfo)| -> Result<Option<T>> {
+            let Some(bytes) = self.find_object(folder, *name)? else { return Ok(None) };
+            let opened = open(*name, &bytes)?;
+            if let Some(copies) = self.copies() {
+                copies.keep(folder, *name, info, &bytes);
+            }
+            Ok(opened)
+        };
+        for ((place, ..), fetched) in missing.iter().zip(self.fetch_all(&missing, &fetch)) {
+            found[*place] = fetched.transpose();
+        }
+        Ok(listed.into_iter().zip(found).filter_map(|((name, _), found)| Some((name, found?))).collect())
+    }
+
+    /// Fetches things in their order, several at once if they are many.
+    fn fetch_all<I: Sync, T: Send>(
+        &self,
+        wanted: &[I],
+        fetch: &(dyn Fn(&I) -> Result<T> + Sync),
+    ) -> Vec<Result<T>> {
+        let at_once = (self.store().capabilities().concurrency as usize).clamp(1, FETCHERS_MAX);
+        if at_once == 1 || wanted.len() < TOGETHER_MIN {
+            return wanted.iter().map(fetch).collect();
+        }
+        let share = wanted.len().div_ceil(at_once);
+        std::thread::scope(|scope| {
+            let fetch_some = |some: &[I]| some.iter().map(fetch).collect::<Vec<_>>();
+            let threads: Vec<_> = wanted
+                .chunks(share)
+                .map(|some| (some.len(), scope.spawn(move || fetch_some(some))))
+                .collect();
+            let panicked = || Err(EngineError::failed("a thread that reads records panicked"));
+            let joined = threads.into_iter().flat_map(|(length, thread)| {
+                thread.join().unwrap_or_else(|_| (0..length).map(|_| panicked()).collect())
+            });
+            joined.collect()
+        })
     }
 }
+
+/// Opens an object; `None` for one that is no such thing.
+type Open<'run, T> = dyn Fn(ObjectName, &Bytes) -> Result<Option<T>> + Sync + 'run;
+
+/// Records fetched at once.
+const FETCHERS_MAX: usize = 8;
+/// Fewer are fetched one after the other.
+const TOGETHER_MIN: usize = 8;
