@@ -20,6 +20,8 @@ pub(crate) enum Bug {
     MergeByWriter,
     /// What a dead session wrote after its end is gone on from.
     CheckpointOfTheDead,
+    /// Prune removes removal records though no other names what they do.
+    RemovalForgotten,
 }
 
 /// True if this thread's test planted the bug.

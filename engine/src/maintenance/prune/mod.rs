@@ -7,6 +7,7 @@
 //! ```
 
 pub(super) mod copy;
+mod removals;
 mod report;
 mod roots;
 mod segments;
@@ -125,6 +126,7 @@ impl Prune<'_> {
         if let Some(session) = &self.session {
             sessions::stand_back(&others)?;
             sessions::bury(self.setup, session.name(), &others)?;
+            removals::tidy(self.setup, &others)?;
         }
         let removals = self.setup.repository.names(layout::REMOVED)?.into_iter().collect();
         let known = Roots::list(self.setup.repository, &removals)?;

@@ -74,7 +74,7 @@ pub(super) fn look(setup: &PruneSetup<'_>, own: Option<&Session>) -> Result<Othe
 }
 
 /// When the objects of a folder were last written, by the store's clock.
-fn modified(repository: &Repository, folder: &str) -> Result<HashMap<ObjectName, Time>> {
+pub(super) fn modified(repository: &Repository, folder: &str) -> Result<HashMap<ObjectName, Time>> {
     let objects = repository.store().list_all(folder).map_err(EngineError::store)?;
     Ok(objects.into_iter().filter_map(|(key, info)| Some((layout::name_of(&key)?, info.modified?))).collect())
 }

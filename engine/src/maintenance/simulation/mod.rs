@@ -228,4 +228,5 @@ finds! {
     finds_a_lost_answer_taken_for_a_failure: LostAnswerTakenForFailure,
     finds_a_merge_of_index_segments_by_a_writer: MergeByWriter,
     finds_a_checkpoint_of_a_dead_session: CheckpointOfTheDead,
+    finds_a_removal_record_that_went_too_early: RemovalForgotten,
 }
