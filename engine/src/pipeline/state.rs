@@ -88,21 +88,22 @@ impl ContainerState {
     /// come in the order of their keys, and need none of it.
     pub(super) fn prefetch<'item>(&self, items: impl Iterator<Item = &'item Item> + Clone) -> Result<()> {
         let Some(root) = self.root.filter(|_| !self.container.path_ids) else { return Ok(()) };
-        let sorted = |mut keys: Vec<Vec<u8>>| {
-            keys.sort_unstable();
-            keys
-        };
-        let wheres = sorted(items.clone().map(|item| catalog::where_key(&item.id)).collect());
-        tree::prefetch(&*self.nodes, root, &wheres)?;
-        let mut keys = Vec::new();
+        // Both families at once: what lies close in a pack is then fetched with one request.
+        let child = |item: &Item| catalog::child_key(&item.parent, &item.id);
+        let keys = items.clone().flat_map(|item| [catalog::where_key(&item.id), child(item)]);
+        self.prefetch_keys(root, keys.collect())?;
+        let mut moved = Vec::new();
         for item in items {
-            keys.push(catalog::child_key(&item.parent, &item.id));
-            // Where it was before, if it moved.
             if let Some(parent) = self.parent_of(&item.id)?.filter(|parent| *parent != item.parent) {
-                keys.push(catalog::child_key(&parent, &item.id));
+                moved.push(catalog::child_key(&parent, &item.id));
             }
         }
-        Ok(tree::prefetch(&*self.nodes, root, &sorted(keys))?)
+        if moved.is_empty() { Ok(()) } else { self.prefetch_keys(root, moved) }
+    }
+
+    fn prefetch_keys(&self, root: Root, mut keys: Vec<Vec<u8>>) -> Result<()> {
+        keys.sort_unstable();
+        Ok(tree::prefetch(&*self.nodes, root, &keys)?)
     }
 
     /// Decides about an offered item, and notes that it was listed.

@@ -60,7 +60,18 @@ impl BlobReader {
                 ranges.insert(at, (key, frame_range(&location.frame)));
             }
         }
-        let ranges: Vec<_> = ranges.into_values().collect();
+        // What opens the frames of a pack stands at its beginning.
+        let mut headers = Vec::new();
+        {
+            let packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = None;
+            for ((pack, _), (key, _)) in &ranges {
+                if last.replace(pack) != Some(pack) && !packs.contains_key(&(BlobKind::Tree, *pack)) {
+                    headers.push((key.clone(), 0..PACK_HEADER_BYTES));
+                }
+            }
+        }
+        let ranges: Vec<_> = ranges.into_values().chain(headers).collect();
         self.repository.store().prefetch(&ranges);
     }
 
