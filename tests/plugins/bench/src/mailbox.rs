@@ -18,6 +18,8 @@ const CONTENT_BYTES: usize = 200;
 /// How large it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mailbox {
+    /// Its items' ids and contents are those of no mailbox of another number.
+    number: u64,
     items: u64,
     folders: u64,
     /// Random items that differ from one run to the next.
@@ -25,7 +27,7 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    /// From options: `{"items": …, "folders": …, "changed": …}`.
+    /// From options: `{"items": …, "folders": …, "changed": …}`, and `"mailbox": …` unless it is the first.
     pub(crate) fn new(options: &str) -> Result<Self> {
         let wrong = |why: &str| Error::new(ErrorKind::Configuration, format!("the mailbox's options: {why}"));
         let options: serde_json::Value =
@@ -36,12 +38,19 @@ impl Mailbox {
                 .filter(|number| *number > 0)
                 .ok_or_else(|| wrong(&format!("`{name}` is no number")))
         };
-        Ok(Self { items: number("items")?, folders: number("folders")?, changed: number("changed")? })
+        let mailbox = options["mailbox"].as_u64();
+        Ok(Self {
+            number: mailbox.unwrap_or(0),
+            items: number("items")?,
+            folders: number("folders")?,
+            changed: number("changed")?,
+        })
     }
 
     /// Ids are as a mail server gives them: long, and in order within a folder.
     fn item(&self, number: u64, version: u64) -> Item {
         let place = number / self.items.div_ceil(self.folders);
+        let number = self.number * self.items + number;
         Item {
             id: ItemId::from(format!("AAMkAGI2TAAA{place:08}{number:012}").as_str()),
             name: Name::from(format!("Minutes of meeting {number}.eml").as_str()),

@@ -1,8 +1,10 @@
 //! The index at full size: a repository of 10 million blobs, of which a mailbox of a million items in a thousand folders is real.
 //!
 //! `cargo bench -p larder-bench --bench index` makes it in a temporary folder (about 2 GB and some 6,000 files that are holes), then prints what
-//! opening, looking up, listing, an incremental run, `check` and `prune` cost: time, memory, requests and bytes read. Each step is a process of its
-//! own, so that its highest memory is its own. `-- FOLDER` makes it there and keeps it; what is there is used again.
+//! opening, looking up, listing, an incremental run, `check` and `prune` cost: time, memory, requests and bytes read. Then it makes a second one of ten
+//! such mailboxes, each a set of its own, whose blobs are all in use, and prints what runs, `check` and `prune` cost there. Each step is a process of
+//! its own, so that its highest memory is its own. `-- FOLDER` makes them there and keeps them; what is there is used again. `-- STEP FOLDER` does one
+//! step.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod generate;
@@ -20,7 +22,7 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 type Step = fn(&Path) -> Outcome<()>;
 
 /// The steps in their order. Of those that make the repository, each is done once.
-const STEPS: [(&str, Step); 16] = [
+const STEPS: [(&str, Step); 24] = [
     ("first backup of a million items", steps::first_run),
     ("run of 100 changes, warm, 20 ms a request", steps::run_warm),
     ("run of 100 changes, cold, 20 ms a request", steps::run_cold),
@@ -37,6 +39,14 @@ const STEPS: [(&str, Step); 16] = [
     ("restore of a folder", steps::restore),
     ("check", steps::check),
     ("prune --dry-run", steps::prune),
+    ("ten mailboxes of a million items: ten million blobs in use", steps::fill_in_use),
+    ("in use: run of 100 changes", steps::run_in_use),
+    ("in use: run of 100 changes, cold, 20 ms a request", steps::run_in_use_cold),
+    ("in use: restore of a folder", steps::restore_in_use),
+    ("in use: check", steps::check_in_use),
+    ("in use: prune --dry-run", steps::prune_in_use),
+    ("in use: 600,000 items change, what was before is forgotten", steps::forget_in_use),
+    ("in use: prune", steps::prune_in_use_really),
 ];
 
 fn main() -> Outcome<()> {

@@ -4,7 +4,7 @@ use std::{
     env::consts::{DLL_PREFIX, DLL_SUFFIX},
     fs,
     ops::ControlFlow,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use larder::{
     browse::{SnapshotView, split_path},
     cache::Cache,
     clock::SystemClock,
-    crypto::KdfCost,
+    crypto::{KdfCost, ObjectKind},
     events::{Event, Events},
     hash::ObjectName,
     index::BlobKind,
@@ -21,9 +21,9 @@ use larder::{
     pipeline::{self, RunOptions, RunSetup},
     plugin::Registry,
     process::Interrupt,
-    repository::{self, BlobReader, CreateOptions, LocalState, Repository},
+    repository::{self, BlobReader, CreateOptions, LocalState, Repository, layout},
     restore::{self, RestoreOptions},
-    snapshot::SnapshotRecord,
+    snapshot::{RemovalRecord, RemovedSnapshot, SnapshotRecord},
     store::Store,
 };
 use larder_sdk::{Secret, Time, testing::TestHost};
@@ -37,6 +37,9 @@ use crate::{
 const ITEMS: u64 = 1_000_000;
 const FOLDERS: u64 = 1_000;
 const CHANGED: u64 = 100;
+/// Mailboxes of the repository whose blobs are all in use, and of how many of them much changes.
+const MAILBOXES: u64 = 10;
+const CHANGED_MAILBOXES: u64 = 3;
 /// Made-up blobs beside the mailbox's.
 const DATA_BLOBS: u64 = 8_500_000;
 const TREE_BLOBS: u64 = 500_000;
@@ -105,7 +108,20 @@ fn tell(counts: &Counts, took: Duration) {
     );
 }
 
+/// What the requests were for.
+fn tell_requests(counts: &Counts) {
+    let table = counts.table();
+    let told: Vec<String> =
+        table.iter().map(|((what, folder), requests)| format!("{what} {folder} {requests}")).collect();
+    println!("    requests: {}", told.join(" · "));
+}
+
 fn run(folder: &Path, delay: Duration) -> Outcome<()> {
+    run_set(folder, delay, "mail", 0, CHANGED)
+}
+
+/// Runs a set whose mailbox has items of its own, of which so many change from run to run.
+fn run_set(folder: &Path, delay: Duration, set: &str, mailbox: u64, changed: u64) -> Outcome<()> {
     // A plugin is loaded from a folder that nobody else may write to.
     let library = tempfile::tempdir()?;
     let name = format!("{DLL_PREFIX}larder_bench{DLL_SUFFIX}");
@@ -113,7 +129,8 @@ fn run(folder: &Path, delay: Duration) -> Outcome<()> {
     fs::copy(std::env::current_exe()?.with_file_name(&name), &path)?;
     let mut registry = Registry::new();
     registry.add_path(&path, None)?;
-    let options = format!("{{\"items\":{ITEMS},\"folders\":{FOLDERS},\"changed\":{CHANGED}}}");
+    let options =
+        format!("{{\"mailbox\":{mailbox},\"items\":{ITEMS},\"folders\":{FOLDERS},\"changed\":{changed}}}");
     let source = registry.find("bench")?.source(&options, Arc::new(TestHost::new()))?;
     let began = Instant::now();
     let Opened { repository, counts } = open(folder, delay)?;
@@ -121,7 +138,7 @@ fn run(folder: &Path, delay: Duration) -> Outcome<()> {
         local: LocalState::open(&folder.join("state"), repository.id())?,
         repository,
         source,
-        set: "mail".to_owned(),
+        set: set.to_owned(),
         max_loss_percent: None,
         keep_gone_days: 90,
         containers_at_once: 4,
@@ -135,6 +152,9 @@ fn run(folder: &Path, delay: Duration) -> Outcome<()> {
     };
     let summary = pipeline::run(&setup, RunOptions::default())?;
     tell(&counts, began.elapsed());
+    if delay > Duration::ZERO {
+        tell_requests(&counts);
+    }
     println!("    {} items read", summary.totals.read_items);
     Ok(())
 }
@@ -236,15 +256,15 @@ pub(crate) fn view(folder: &Path) -> Outcome<()> {
     Ok(())
 }
 
-fn latest(repository: &Repository) -> Outcome<SnapshotRecord> {
-    let mut snapshots = repository.snapshots_of("mail")?;
+fn latest(repository: &Repository, set: &str) -> Outcome<SnapshotRecord> {
+    let mut snapshots = repository.snapshots_of(set)?;
     Ok(snapshots.pop().ok_or("no snapshot")?.1)
 }
 
 fn list(folder: &Path) -> Outcome<()> {
     let began = Instant::now();
     let Opened { repository, counts } = open(folder, Duration::ZERO)?;
-    let snapshot = latest(&repository)?;
+    let snapshot = latest(&repository, "mail")?;
     repository.load_index_for_reading()?;
     let view = SnapshotView::open(Arc::new(BlobReader::new(repository, FRAMES_BYTES)), &snapshot)?;
     let entry = view.find(&split_path("/mailbox/folder-000500")?)?;
@@ -289,9 +309,13 @@ pub(crate) fn run_cold(folder: &Path) -> Outcome<()> {
 }
 
 pub(crate) fn restore(folder: &Path) -> Outcome<()> {
+    restore_of(folder, "mail")
+}
+
+fn restore_of(folder: &Path, set: &str) -> Outcome<()> {
     let began = Instant::now();
     let Opened { repository, counts } = open(folder, Duration::ZERO)?;
-    let snapshot = latest(&repository)?;
+    let snapshot = latest(&repository, set)?;
     repository.load_index_for_reading()?;
     let view = SnapshotView::open(Arc::new(BlobReader::new(repository, FRAMES_BYTES)), &snapshot)?;
     let to = tempfile::tempdir()?;
@@ -315,6 +339,10 @@ pub(crate) fn check(folder: &Path) -> Outcome<()> {
 }
 
 pub(crate) fn prune(folder: &Path) -> Outcome<()> {
+    prune_with(folder, true)
+}
+
+fn prune_with(folder: &Path, dry_run: bool) -> Outcome<()> {
     let began = Instant::now();
     let Opened { repository, counts } = open(folder, Duration::ZERO)?;
     let setup = PruneSetup {
@@ -325,11 +353,96 @@ pub(crate) fn prune(folder: &Path) -> Outcome<()> {
         events: &Warnings,
         interrupt: &Interrupt::new(),
     };
-    let options = PruneOptions { dry_run: true, ..PruneOptions::default() };
-    let report = maintenance::prune(&setup, options)?;
+    let report = maintenance::prune(&setup, PruneOptions { dry_run, ..PruneOptions::default() })?;
     tell(&counts, began.elapsed());
-    println!("    {} packs, of which {} could go", report.packs, report.condemned_packs);
+    println!(
+        "    {} packs, of which {} could go and {} went; {:.1} MB copied, {} segments replaced",
+        report.packs,
+        report.condemned_packs,
+        report.deleted_packs,
+        report.copied_bytes as f64 / 1e6,
+        report.replaced_segments
+    );
     Ok(())
+}
+
+/// Where the repository lies whose ten million blobs are all in use.
+fn in_use(folder: &Path) -> PathBuf {
+    folder.join("in-use")
+}
+
+/// Another mailbox of a million items, until there are ten: each is a set of its own.
+pub(crate) fn fill_in_use(folder: &Path) -> Outcome<()> {
+    let folder = &in_use(folder);
+    if !folder.join("repository/config").exists() {
+        fs::create_dir_all(folder)?;
+        create(folder)?;
+    }
+    for mailbox in 0..MAILBOXES {
+        let set = format!("mail-{mailbox}");
+        let Opened { repository, .. } = open(folder, Duration::ZERO)?;
+        if !repository.snapshots_of(&set)?.is_empty() {
+            continue;
+        }
+        drop(repository);
+        println!("    {set}:");
+        run_set(folder, Duration::ZERO, &set, mailbox, CHANGED)?;
+        println!("    highest memory so far {} MiB", crate::highest_memory_kib()? / 1024);
+    }
+    Ok(())
+}
+
+pub(crate) fn run_in_use(folder: &Path) -> Outcome<()> {
+    run_set(&in_use(folder), Duration::ZERO, "mail-0", 0, CHANGED)
+}
+
+pub(crate) fn run_in_use_cold(folder: &Path) -> Outcome<()> {
+    forget_cache(&in_use(folder))?;
+    run_set(&in_use(folder), DELAY, "mail-0", 0, CHANGED)
+}
+
+pub(crate) fn restore_in_use(folder: &Path) -> Outcome<()> {
+    restore_of(&in_use(folder), "mail-0")
+}
+
+pub(crate) fn check_in_use(folder: &Path) -> Outcome<()> {
+    check(&in_use(folder))
+}
+
+pub(crate) fn prune_in_use(folder: &Path) -> Outcome<()> {
+    prune(&in_use(folder))
+}
+
+/// Every fifth item of some mailboxes changes, and what they were before is forgotten.
+pub(crate) fn forget_in_use(folder: &Path) -> Outcome<()> {
+    let folder = &in_use(folder);
+    for mailbox in 0..CHANGED_MAILBOXES {
+        let set = format!("mail-{mailbox}");
+        run_set(folder, Duration::ZERO, &set, mailbox, ITEMS / 5)?;
+        let Opened { repository, .. } = open(folder, Duration::ZERO)?;
+        let mut snapshots = repository.snapshots_of(&set)?;
+        snapshots.pop();
+        let removed = snapshots.iter().map(|(id, snapshot)| RemovedSnapshot {
+            run: snapshot.run,
+            id: *id,
+            root: snapshot.root,
+        });
+        let record = RemovalRecord {
+            set,
+            removed: removed.collect(),
+            removed_at: Time::from_seconds(1),
+            host: "bench".to_owned(),
+        };
+        repository.put_record(layout::REMOVED, ObjectKind::Removal, ObjectName::random()?, &record)?;
+        for (id, _) in snapshots {
+            repository.remove(layout::SNAPSHOTS, id)?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn prune_in_use_really(folder: &Path) -> Outcome<()> {
+    prune_with(&in_use(folder), false)
 }
 
 pub(crate) fn small_segments(folder: &Path) -> Outcome<()> {

@@ -1,12 +1,13 @@
 //! A folder as a store that counts what it is asked and takes its time.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     ops::Range,
     os::unix::fs::FileExt as _,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -22,16 +23,27 @@ const PAGE_ENTRIES: usize = 1000;
 /// What was asked.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    requests: AtomicU64,
+    /// By what is done and the folder: requests.
+    requests: Mutex<BTreeMap<(&'static str, String), u64>>,
     read_bytes: AtomicU64,
 }
 
 impl Counts {
     pub(crate) fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.table().values().sum()
     }
     pub(crate) fn read_bytes(&self) -> u64 {
         self.read_bytes.load(Ordering::Relaxed)
+    }
+    /// Requests of each sort.
+    pub(crate) fn table(&self) -> BTreeMap<(&'static str, String), u64> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    fn count(&self, what: &'static str, key: &str) {
+        let parts = if key.starts_with("live/") || key.starts_with("index/") { 2 } else { 1 };
+        let folder = key.split('/').take(parts).collect::<Vec<_>>().join("/");
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry((what, folder)).or_default() += 1;
     }
 }
 
@@ -44,8 +56,8 @@ pub(crate) struct FolderStore {
 }
 
 impl FolderStore {
-    fn request(&self) {
-        self.counts.requests.fetch_add(1, Ordering::Relaxed);
+    fn request(&self, what: &'static str, key: &str) {
+        self.counts.count(what, key);
         thread::sleep(self.delay);
     }
 
@@ -88,7 +100,7 @@ impl Store for FolderStore {
     }
 
     fn put(&self, key: &ObjectKey, data: Bytes) -> Result<()> {
-        self.request();
+        self.request("put", key.as_str());
         let path = self.path(key);
         let write = || {
             fs::create_dir_all(path.parent().unwrap_or(&self.folder))?;
@@ -101,19 +113,19 @@ impl Store for FolderStore {
 
     fn put_if_absent(&self, key: &ObjectKey, data: Bytes) -> Result<()> {
         if self.path(key).exists() {
-            self.request();
+            self.request("put", key.as_str());
             return Err(Error::new(ErrorKind::AlreadyExists, format!("`{key}` is there already")));
         }
         self.put(key, data)
     }
 
     fn get(&self, key: &ObjectKey) -> Result<Bytes> {
-        self.request();
+        self.request("get", key.as_str());
         fs::read(self.path(key)).map(|bytes| self.read(bytes)).map_err(|error| failed(key, error))
     }
 
     fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes> {
-        self.request();
+        self.request("get range", key.as_str());
         let read = || {
             let file = fs::File::open(self.path(key))?;
             let mut bytes = vec![0; (range.end - range.start) as usize];
@@ -124,7 +136,7 @@ impl Store for FolderStore {
     }
 
     fn head(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        self.request();
+        self.request("head", key.as_str());
         fs::metadata(self.path(key)).map(|found| info(&found)).map_err(|error| failed(key, error))
     }
 
@@ -132,13 +144,13 @@ impl Store for FolderStore {
         let mut objects = Vec::new();
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
-            self.request();
+            self.request("list", &folder);
             let Ok(entries) = fs::read_dir(self.folder.join(&folder)) else { continue };
             let mut entries_in = 0;
             for entry in entries.flatten() {
                 entries_in += 1;
                 if entries_in % PAGE_ENTRIES == 0 {
-                    self.request();
+                    self.request("list", &folder);
                 }
                 let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
                 match entry.metadata() {
@@ -152,7 +164,7 @@ impl Store for FolderStore {
     }
 
     fn delete(&self, key: &ObjectKey) -> Result<()> {
-        self.request();
+        self.request("delete", key.as_str());
         match fs::remove_file(self.path(key)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(key, error)),
             _ => Ok(()),
