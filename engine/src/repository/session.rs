@@ -157,8 +157,11 @@ impl Session {
             Ok(checkpoints) => readable(checkpoints),
             Err(error) => return Ok(vec![error]),
         };
-        let of_the_set = checkpoints.into_iter().filter(|(_, checkpoint)| checkpoint.set == snapshot.set);
-        let removed = of_the_set.map(|(name, _)| self.repository.remove(layout::CHECKPOINTS, name));
+        // One of a later run counts on. If it went and then came again, put twice on its way, a prune in between would have taken its blobs.
+        let served = checkpoints
+            .into_iter()
+            .filter(|(_, checkpoint)| checkpoint.set == snapshot.set && checkpoint.run <= snapshot.run);
+        let removed = served.map(|(name, _)| self.repository.remove(layout::CHECKPOINTS, name));
         Ok(removed.chain([self.end()]).filter_map(Result::err).collect())
     }
 
