@@ -9,4 +9,5 @@ mod suite {
     mod conformance_loaded;
     mod misbehaving;
     mod third_party;
+    mod threat_model;
 }

@@ -10,10 +10,12 @@
     reason = "a test fails by panicking and may tell what it does"
 )]
 
+mod local;
 mod messages;
 mod mutate;
 mod records;
 mod sealed;
+mod services;
 mod target;
 
 use std::{
@@ -43,6 +45,8 @@ fn every_decoder_bears_what_it_did_not_write() {
     let mut targets: Vec<Target> = records::targets();
     targets.extend(sealed::targets());
     targets.extend(messages::targets());
+    targets.extend(services::targets());
+    targets.extend(local::targets());
     for target in &targets {
         for (number, seed) in target.seeds.iter().enumerate() {
             let dressed = (target.dress)(seed);
@@ -55,7 +59,10 @@ fn every_decoder_bears_what_it_did_not_write() {
     let mut accepted = vec![0_u64; targets.len()];
     loop {
         for (target, accepted) in targets.iter().zip(&mut accepted) {
-            *accepted += (round..round + ROUNDS_AT_ONCE).filter(|round| one(target, *round)).count() as u64;
+            *accepted += {
+                let rounds = (round..round + ROUNDS_AT_ONCE).filter(|round| round % target.every == 0);
+                rounds.filter(|round| one(target, *round)).count() as u64
+            };
         }
         round += ROUNDS_AT_ONCE;
         if until.map_or(round >= ROUNDS, |until| Instant::now() >= until) {

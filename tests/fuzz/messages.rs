@@ -97,6 +97,7 @@ fn batch() -> Target {
             assert_eq!(once, again);
             true
         }),
+        every: 1,
     }
 }
 

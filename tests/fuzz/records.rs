@@ -6,7 +6,7 @@ use larder::{
     hash::{BlobId, Digest, ObjectName, RepositoryId, ShortId},
     index::{BlobKind, SegmentDirectory, SegmentPage},
     pack::{DirectoryBlob, DirectoryFrame, PackDirectory},
-    repository::{ConfigRecord, DRAFT},
+    repository::{ConfigRecord, DRAFT, SlotNote},
     snapshot::{
         CheckpointRecord, ContainerOutcome, ContainerRecord, EndRecord, MarkRecord, Purpose, RemovalRecord,
         RemovedSnapshot, SessionRecord, SnapshotOutcome, SnapshotRecord, Totals,
@@ -32,6 +32,7 @@ pub(crate) fn targets() -> Vec<Target> {
             codec::decode_plain::<KeySlot>(bytes).is_ok()
         }),
         Target::plain("key bundle", vec![bundle], |bytes| codec::decode_plain::<Keys>(bytes).is_ok()),
+        Target::record("slot's note", &[SlotNote::new(TIME, "host", "paper", true)]),
         Target::record("config", &[config()]),
         Target::record("snapshot", &[snapshot()]),
         Target::record("container", &containers()),

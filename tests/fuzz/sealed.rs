@@ -54,6 +54,7 @@ fn small(keys: &Rc<Keys>) -> Target {
         decode: Box::new(move |object| {
             open_small::<SnapshotRecord>(&opening, REPOSITORY, ObjectKind::Snapshot, NAME, object).is_ok()
         }),
+        every: 1,
     }
 }
 
@@ -91,6 +92,7 @@ fn large(keys: &Rc<Keys>) -> Target {
                 Err(_) => false,
             }
         }),
+        every: 1,
     }
 }
 
@@ -130,6 +132,7 @@ fn page(keys: &Rc<Keys>) -> Target {
             [&[0][..], &length.to_le_bytes(), &record].concat()
         }),
         decode: Box::new(|frame| decode_page(frame).is_ok()),
+        every: 1,
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Target {
     pub(crate) dress: Dress,
     /// Decodes; true if the bytes were accepted. Panics if something accepted does not come back.
     pub(crate) decode: Decode,
+    /// One round in so many is tried: what takes long is tried less often.
+    pub(crate) every: u64,
 }
 
 impl Target {
@@ -26,7 +28,12 @@ impl Target {
         seeds: Vec<Vec<u8>>,
         decode: impl Fn(&[u8]) -> bool + 'static,
     ) -> Self {
-        Self { name, seeds, dress: Box::new(<[u8]>::to_vec), decode: Box::new(decode) }
+        Self { name, seeds, dress: Box::new(<[u8]>::to_vec), decode: Box::new(decode), every: 1 }
+    }
+
+    /// The same, of which one round in so many is tried.
+    pub(crate) fn every(self, rounds: u64) -> Self {
+        Self { every: rounds, ..self }
     }
 
     /// A record in its envelope, of which the struct is changed.
@@ -36,6 +43,7 @@ impl Target {
             seeds: samples.iter().map(|sample| body(&codec::encode(sample).unwrap())).collect(),
             dress: Box::new(|body| envelope(R::KIND, R::VERSION, body)),
             decode: Box::new(comes_back::<R>),
+            every: 1,
         }
     }
 }

@@ -197,7 +197,10 @@ impl Progress {
     fn item(&self, container: &str, item: &str, outcome: &ItemOutcome) {
         let (word, reason) = outcome.parts();
         let record = json!({ "type": "trouble", "container": container, "item": item, "outcome": word, "reason": reason });
-        let line = format!("{}: {}: {word}: {reason}", format::name(container), format::name(item));
+        // What is restored or exported is named by its whole path.
+        let within =
+            if container.is_empty() { String::new() } else { format!("{}: ", format::name(container)) };
+        let line = format!("{within}{}: {word}: {reason}", format::name(item));
         match outcome {
             ItemOutcome::Skipped(_) => self.tell(Verbosity::Verbose, &record, &line),
             _ => self.trouble(&record, &line),

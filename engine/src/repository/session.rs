@@ -184,7 +184,8 @@ pub(crate) fn dead() -> EngineError {
 }
 
 /// Of these checkpoints those that count. Those do not whose set has a snapshot of their run's number, or had one that was forgotten; nor those of a
-/// session that was ended by another, except the one that was kept: what a session wrote after its end is nothing to build on.
+/// session that was ended by another, except the one that was kept: what a session wrote after its end is nothing to build on. Nor any but a
+/// session's furthest: one that went and came again, put twice on its way, may name blobs that are gone.
 pub fn counting(
     repository: &Repository,
     mut checkpoints: Vec<(ObjectName, CheckpointRecord)>,
@@ -212,8 +213,14 @@ pub fn counting(
             kept.extend(repository.end_of(checkpoint.session)?.and_then(|end| end.keeps));
         }
     }
+    let mut furthest: HashMap<ObjectName, u64> = HashMap::new();
+    for (_, checkpoint) in &checkpoints {
+        let number = furthest.entry(checkpoint.session).or_default();
+        *number = checkpoint.number.max(*number);
+    }
     checkpoints.retain(|(name, checkpoint)| {
-        runs.get(&checkpoint.set).is_none_or(|run| *run < checkpoint.run)
+        furthest.get(&checkpoint.session) == Some(&checkpoint.number)
+            && runs.get(&checkpoint.set).is_none_or(|run| *run < checkpoint.run)
             && (!ended.contains(&checkpoint.session) || kept.contains(name))
     });
     Ok(checkpoints)

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 
+use crate::rules;
 use larder_sdk::{
     Error, Event, Item, Result, Value,
     limits::{BATCH_BYTES, BATCH_EVENTS_MAX},
@@ -66,6 +67,7 @@ impl Drop for Feed {
 impl Sink {
     /// Adds an event. Waits while the host is behind; fails once it has gone.
     pub(crate) async fn push(&mut self, event: Event) -> Result<()> {
+        let event = rules::kept(event);
         self.bytes += event_bytes(&event);
         self.gathered.push(event);
         if self.bytes >= BATCH_BYTES || self.gathered.len() >= BATCH_EVENTS_MAX {

@@ -12,8 +12,11 @@ mod feed;
 mod http;
 mod options;
 mod pool;
+mod rules;
 mod sharepoint;
 mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod validate;
 
 use larder_sdk::{Host, Plugin, PluginInfo, Result, Source};

@@ -61,7 +61,7 @@ pub(super) fn is_blocked(response: &Response) -> bool {
     response.header("x-msdavext_error").is_some_and(|text| text.trim_start().starts_with("917656"))
 }
 
-fn offer(origin: &str, text: &str) -> Option<Offer> {
+pub(super) fn offer(origin: &str, text: &str) -> Option<Offer> {
     let value = |name: &str| {
         let start = text.find(&format!("{name}=\""))? + name.len() + 2;
         text[start..].split('"').next().filter(|value| !value.is_empty())
@@ -89,11 +89,12 @@ fn tried(answer: Result<Response, HttpError>) -> Result<Tried, Refusal> {
 }
 
 /// The `Cookie` header made of an answer's `Set-Cookie` headers; `None` without a session among them.
-fn pick(set_cookies: &[&str]) -> Option<String> {
+pub(super) fn pick(set_cookies: &[&str]) -> Option<String> {
     let pair = |name: &str| {
         set_cookies.iter().find_map(|header| {
             let (found, value) = header.split(';').next()?.trim().split_once('=')?;
-            (found.eq_ignore_ascii_case(name) && !value.is_empty()).then(|| format!("{name}={value}"))
+            let plain = !value.is_empty() && !value.contains(|char: char| char.is_control());
+            (found.eq_ignore_ascii_case(name) && plain).then(|| format!("{name}={value}"))
         })
     };
     let found: Vec<String> = WANTED.iter().filter_map(|name| pair(name)).collect();

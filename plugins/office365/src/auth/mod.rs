@@ -4,6 +4,8 @@ mod basic;
 mod cookies;
 mod realm;
 mod refusal;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod wstrust;
 mod xml;
 

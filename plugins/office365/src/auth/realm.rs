@@ -38,7 +38,7 @@ pub(super) async fn realm(http: &Http, login: &Url, user: &str) -> Result<Realm,
 }
 
 /// Reads either form of the answer.
-fn parse(answer: &str) -> Option<Realm> {
+pub(super) fn parse(answer: &str) -> Option<Realm> {
     let told = if let Ok(told) = serde_json::from_str::<Told>(answer) {
         told
     } else {

@@ -192,6 +192,16 @@ fn parse(answer: &str) -> Outcome {
     if is("RequestSecurityTokenResponse") { Outcome::Withheld } else { Outcome::Noise }
 }
 
+/// The refusal that an answer is, an empty one if it is none; nothing if it cannot be understood.
+#[cfg(feature = "testing")]
+pub(super) fn read(answer: &str) -> Option<Fault> {
+    match parse(answer) {
+        Outcome::Noise => None,
+        Outcome::Fault(fault) => Some(fault),
+        Outcome::Token(_) | Outcome::Withheld => Some(Fault::default()),
+    }
+}
+
 /// The number that `AADSTS` begins; a wrapper's own number counts only if no second one follows.
 fn aadsts(text: &str) -> Option<u32> {
     let numbers = text.match_indices("AADSTS").filter_map(|(at, word)| {

@@ -114,13 +114,14 @@ impl Body for Content {
     }
 }
 
-enum Found {
+/// Where the walk to an element ended.
+pub(super) enum Found {
     Content(Tag),
     Problem(Problem),
 }
 
 /// Walks through the first response message to the element wanted. The response code stands before it.
-async fn find(pull: &mut Pull, element: &str) -> Result<Found> {
+pub(super) async fn find(pull: &mut Pull, element: &str) -> Result<Found> {
     loop {
         let tag = next_start(pull).await?.ok_or_else(|| malformed("it holds no response messages"))?;
         if tag.name == "ResponseMessages" {
@@ -137,7 +138,11 @@ async fn find(pull: &mut Pull, element: &str) -> Result<Found> {
             Step::Start(tag)
                 if matches!(tag.name.as_str(), "ResponseCode" | "MessageText" | "MessageXml") =>
             {
-                head.children.push(pull.tree(tag).await?);
+                let told = pull.tree(tag).await?;
+                // Once each: a message without end of them would fill the memory.
+                if head.child(&told.name).is_none() {
+                    head.children.push(told);
+                }
             }
             Step::Start(tag) if tag.name == element && success && is_ok(&head) => {
                 return Ok(Found::Content(tag));

@@ -14,6 +14,7 @@ use larder_sdk::{
 use super::{
     CONTAINER, Exchange,
     client::{Asked, Client, Failure},
+    names::prefix,
     requests,
     xml::Element,
 };
@@ -34,6 +35,10 @@ const ALPHABET: &str = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
 const LOOKS_MAX: usize = 12;
 /// Longest beginning that is asked for.
 const PREFIX_MAX: usize = 12;
+/// Longest address, in bytes; RFC 5321 allows 254.
+const ADDRESS_BYTES_MAX: usize = 512;
+/// Longest part of a display name that is kept, in bytes.
+const NAME_BYTES_MAX: usize = 1024;
 /// Deepest nesting of distribution lists.
 const LISTS_DEEP: usize = 8;
 /// Largest file of addresses, in bytes.
@@ -254,14 +259,24 @@ fn entries(message: &Element, set: &str) -> Vec<Entry> {
 }
 
 fn entry(mailbox: &Element) -> Option<Entry> {
-    let address = mailbox.text_of("EmailAddress").filter(|address| address.contains('@'))?.to_lowercase();
+    let written = mailbox.text_of("EmailAddress").filter(|address| address.contains('@'))?;
+    let address = Some(written).filter(|address| address.len() <= ADDRESS_BYTES_MAX)?.to_lowercase();
     let sort = match mailbox.text_of("MailboxType").unwrap_or("Mailbox") {
         "Mailbox" => Sort::Mailbox,
         "PublicDL" | "PrivateDL" => Sort::List,
         _ => Sort::Other,
     };
-    let name = mailbox.text_of("Name").filter(|name| !name.is_empty()).unwrap_or(&address).to_owned();
+    let name = mailbox.text_of("Name").filter(|name| !name.is_empty()).unwrap_or(&address);
+    let name = prefix(name, NAME_BYTES_MAX).to_owned();
     Some(Entry { address, name, sort })
+}
+
+/// The containers of the mailboxes in an answer of the address book.
+#[cfg(feature = "testing")]
+pub(super) fn containers_of(message: &Element) -> Vec<Container> {
+    let mut found = Found::default();
+    entries(message, "ResolutionSet").into_iter().for_each(|entry| found.add(entry));
+    found.finish().containers
 }
 
 impl Found {

@@ -7,6 +7,7 @@ use larder_sdk::{Item, ItemId, Kind, LogLevel, Name, ScopeId, Tag, Value, Word};
 use super::{
     client::{Asked, Failure},
     context::Context,
+    item::id_of,
     names,
     properties::{boolean, extended, tag_of},
     requests::{self, FolderRef},
@@ -69,6 +70,7 @@ pub(super) fn is_hierarchy(scope: &ScopeId) -> bool {
 }
 
 /// What is known of a mailbox's trees in this run.
+#[derive(Default)]
 pub(super) struct Trees {
     /// The trees that are there, with the ids of their roots.
     roots: Vec<(&'static Tree, String)>,
@@ -80,7 +82,7 @@ impl Trees {
     /// Finds the trees. A mailbox whose visible tree cannot be opened cannot be read; the other trees may be missing.
     pub(super) async fn find(context: &Context) -> Asked<Self> {
         let client = &context.client;
-        let mut trees = Self { roots: Vec::new(), known: HashMap::new() };
+        let mut trees = Self::default();
         let root = client.call_one(&requests::get_folder(&[client.known(PRIMARY.root)])).await?;
         trees.roots.extend(folder_id(&root.element).map(|id| (&PRIMARY, id)));
         let more = [
@@ -126,7 +128,7 @@ impl Trees {
     /// The item for a folder's element; none for search folders and for the top itself.
     pub(super) fn item(&self, element: &Element) -> Option<Item> {
         let id_element = element.child("FolderId")?;
-        let id = id_element.attribute("Id")?;
+        let id = id_of(id_element)?;
         let root = self.roots.iter().find(|(_, root)| root == id).map(|(tree, _)| *tree);
         let title = match root {
             Some(tree) => Some(tree.title?),
@@ -170,5 +172,5 @@ impl Trees {
 /// The id of the first folder in a message.
 fn folder_id(message: &Element) -> Option<String> {
     let folder = message.child("Folders")?.children.first()?;
-    folder.child("FolderId")?.attribute("Id").map(str::to_owned)
+    folder.child("FolderId").and_then(id_of).map(str::to_owned)
 }

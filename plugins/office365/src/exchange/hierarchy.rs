@@ -10,6 +10,7 @@ use super::{
     cursor::Place,
     faults::Advice,
     folders::{Tree, Trees},
+    item::id_of,
     outbox::Outbox,
     properties::boolean,
     requests,
@@ -115,7 +116,7 @@ impl<'run> Hierarchy<'run> {
                 None => Ok(()),
             };
         }
-        let id = change.child("FolderId").and_then(|id| id.attribute("Id"));
+        let id = change.child("FolderId").and_then(id_of);
         if let Some(id) = id.filter(|id| *id != self.root) {
             self.folders.remove(id);
             self.outbox.push(Event::ScopeGone(ScopeId::from(id))).await?;

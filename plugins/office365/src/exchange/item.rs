@@ -29,6 +29,11 @@ pub(super) fn id_text(id: &ItemId) -> String {
     id.display().into_owned()
 }
 
+/// The id that an `ItemId` or `FolderId` holds, if the host can take it.
+pub(super) fn id_of(element: &Element) -> Option<&str> {
+    element.attribute("Id").filter(|id| !id.is_empty() && id.len() <= ItemId::BYTES_MAX)
+}
+
 /// The kind of an item by its class.
 pub(super) fn kind_of(class: &str) -> Kind {
     let is = |family: &str| {
@@ -61,6 +66,7 @@ pub(super) fn text_of<'meta>(meta: &'meta [(Word, Value)], name: &str) -> &'meta
 /// The item that `element`, a row of `GetItem`, tells of.
 pub(super) fn item(element: &Element, parent: &str, format: Format, form: Form) -> Option<Item> {
     let id = element.child("ItemId")?;
+    let own_id = id_of(id)?;
     let change_key = id.attribute("ChangeKey").unwrap_or_default();
     let mut meta = properties::read(element);
     let kind = kind_of(text_of(&meta, "item_class"));
@@ -79,7 +85,7 @@ pub(super) fn item(element: &Element, parent: &str, format: Format, form: Form) 
         meta.push(("rebuilt".into(), Value::Bool(true)));
     }
     Some(Item {
-        id: ItemId::from(id.attribute("Id")?),
+        id: ItemId::from(own_id),
         parent: ItemId::from(parent),
         name,
         kind,

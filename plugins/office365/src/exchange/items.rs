@@ -12,6 +12,7 @@ use super::{
     answer::Message,
     client::{Asked, Client, Failure},
     faults::Advice,
+    item::id_of,
     requests,
     xml::Element,
 };
@@ -200,7 +201,7 @@ fn refused(
 /// The item element of a message.
 fn row(message: Element) -> Option<Element> {
     let items = message.children.into_iter().find(|child| child.name == "Items")?;
-    items.children.into_iter().next().filter(|item| item.child("ItemId").is_some())
+    items.children.into_iter().next().filter(|item| item.child("ItemId").and_then(id_of).is_some())
 }
 
 #[cfg(test)]

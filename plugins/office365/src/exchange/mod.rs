@@ -29,6 +29,8 @@ mod requests;
 mod retry;
 mod soap;
 mod sync;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod times;
 mod validate;
 mod xml;

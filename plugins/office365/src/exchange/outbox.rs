@@ -7,6 +7,8 @@ use larder_sdk::{
 };
 use tokio::sync::mpsc;
 
+use crate::rules;
+
 /// Batches that may wait for the host.
 pub(super) const BATCHES_AHEAD: usize = 4;
 
@@ -36,6 +38,7 @@ impl Outbox {
 
     /// Adds an event, and sends the batch if it is full.
     pub(super) async fn push(&mut self, event: Event) -> Result<()> {
+        let event = rules::kept(event);
         self.bytes += weight(&event);
         self.batch.push(event);
         if self.bytes >= BATCH_BYTES || self.batch.len() >= BATCH_EVENTS_MAX {

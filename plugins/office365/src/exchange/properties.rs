@@ -6,9 +6,12 @@
 use larder_sdk::{Value, Word};
 
 use super::{base64, times, xml::Element};
+use crate::feed::value_bytes;
 
 /// Longest value kept, in bytes: so that an item's metadata stays far below what the boundary carries.
 const TEXT_BYTES_MAX: usize = 64 << 10;
+/// Most bytes of all values of an item.
+const META_BYTES_MAX: usize = 256 << 10;
 
 /// One property.
 pub(super) struct Property {
@@ -116,9 +119,16 @@ pub(super) fn wanted(mail: bool) -> String {
     xml
 }
 
-/// The properties that an item's element holds, in the order of the table. Texts over [`TEXT_BYTES_MAX`] are left out.
+/// The properties that an item's element holds, in the order of the table. Values over [`TEXT_BYTES_MAX`], and what is more than
+/// [`META_BYTES_MAX`] in all, are left out.
 pub(super) fn read(item: &Element) -> Vec<(Word, Value)> {
-    let fits = |value: &Value| !matches!(value, Value::Text(text) if text.len() > TEXT_BYTES_MAX);
+    let mut left = META_BYTES_MAX;
+    let mut fits = |value: &Value| {
+        let bytes = value_bytes(value);
+        let fits = bytes <= TEXT_BYTES_MAX && bytes <= left;
+        left -= if fits { bytes } else { 0 };
+        fits
+    };
     let named = PROPERTIES.iter().filter_map(|property| Some((property.name.into(), property.value(item)?)));
     named.filter(|(_, value)| fits(value)).collect()
 }
@@ -260,5 +270,12 @@ mod tests {
                 ("flag_request".into(), text("Follow up")),
             ]
         );
+    }
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let many = "<String>12345678</String>".repeat(10_000);
+        let item =
+            tree_of(&format!("<Message><Categories>{many}</Categories><Subject>x</Subject></Message>"));
+        assert_eq!(read(&item), [("subject".into(), Value::Text("x".to_owned()))]);
     }
 }

@@ -248,6 +248,22 @@ fn percent(text: &str) -> String {
     })
 }
 
+/// Builds all that follows from an item's properties alone.
+#[cfg(feature = "testing")]
+pub(super) fn look(item: &Element) {
+    let head = head(item);
+    // One empty line, at the end: nothing in the item's texts can end the header before.
+    assert_eq!(head.windows(4).position(|four| four == b"\r\n\r\n"), Some(head.len() - 4));
+    let attachments = item.child("Attachments").map(|list| list.children.as_slice()).unwrap_or_default();
+    for step in attachments.iter().filter_map(attachment) {
+        if let Step::Attachment { name, media, .. } = step {
+            let part = part(&media, &name);
+            assert_eq!(part.windows(4).position(|four| four == b"\r\n\r\n"), Some(part.len() - 4));
+        }
+    }
+    assert!(serde_json::to_vec(&tree(item)).is_ok());
+}
+
 /// An element as JSON. The tree's depth is bounded where it was read.
 fn tree(element: &Element) -> Value {
     let mut object = json!({ "name": element.name });

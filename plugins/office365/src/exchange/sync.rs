@@ -11,7 +11,7 @@ use super::{
     context::Context,
     cursor::Place,
     faults::Advice,
-    item::with_read_flag,
+    item::{id_of, with_read_flag},
     items::{self, Fetched, Wanted},
     offer,
     outbox::{Outbox, Said},
@@ -222,8 +222,7 @@ pub(super) fn page(message: &Element) -> Page {
 }
 
 fn change(row: &Element) -> Option<(String, Change)> {
-    let id_of =
-        |element: &Element| element.child("ItemId").and_then(|id| id.attribute("Id")).map(str::to_owned);
+    let id_of = |element: &Element| element.child("ItemId").and_then(id_of).map(str::to_owned);
     match row.name.as_str() {
         "Create" | "Update" => {
             let item = row.children.first()?;

@@ -4,7 +4,7 @@ use larder_sdk::{Error, ErrorKind, LogLevel, Result};
 
 use super::{
     json, paths,
-    web::{Form, Web},
+    web::{Form, Pages, Web},
 };
 use crate::{
     options::Service,
@@ -18,6 +18,8 @@ const LIST: &str = "/Lists/DO_NOT_DELETE_SPLIST_TENANTADMIN_ALL_SITES_AGGREGA";
 const PAGE_ROWS: usize = 2_000;
 /// Most sites taken from the list.
 const SITES_MAX: usize = 1_000_000;
+/// Most rows of the list, those of deleted sites among them.
+const ROWS_MAX: usize = 10_000_000;
 
 /// The addresses of all living sites, asked by the first account that may; empty if none may, which is what app passwords
 /// usually mean.
@@ -46,11 +48,12 @@ async fn read(web: &Web) -> Result<Vec<String>> {
     let tail =
         format!("web/GetList(@l)/items?@l={list}&$select=SiteUrl,TimeDeleted&$orderby=ID&$top={PAGE_ROWS}");
     let mut next = Some(web.api(&tail)?);
-    let mut sites = Vec::new();
+    let (mut sites, mut pages) = (Vec::new(), Pages::at_most(ROWS_MAX));
     while let Some(url) = next {
         let (rows, following) = web.page(url, Form::Bare).await?;
         let living = rows.iter().filter(|row| json::text(row, "TimeDeleted").is_empty());
         sites.extend(living.map(|row| json::text(row, "SiteUrl").to_owned()).filter(|url| !url.is_empty()));
+        pages.add(rows.len(), "the list of all sites")?;
         next = following.filter(|_| sites.len() < SITES_MAX);
     }
     Ok(sites)

@@ -17,6 +17,8 @@ use super::{
 const PAGE_ENTRIES: usize = 1000;
 /// More changed items than this in one list, and listing it anew is cheaper and holds less in memory.
 const TOUCHED_MAX: usize = 200_000;
+/// Most pages of one list's log: a log that goes round in circles would be read for ever.
+const PAGES_MAX: usize = 5000;
 /// Oldest token that is trusted, in seconds. The log is kept 60 days, and an older token is answered with silence.
 const TOKEN_AGE_MAX_SECONDS: i64 = 55 * 24 * 3600;
 /// 100-nanosecond ticks in a second.
@@ -106,7 +108,7 @@ impl<'a> Token<'a> {
 pub(super) async fn since(web: &Web, list: &List, token: &str) -> Result<Since> {
     let mut items = BTreeMap::new();
     let mut token = token.to_owned();
-    loop {
+    for _ in 0..PAGES_MAX {
         let tail = format!("web/lists(guid'{}')/getchanges", list.id);
         let answer = match web.ask(&tail, &query(&token), Form::Verbose).await {
             Ok(answer) => answer,
@@ -135,6 +137,7 @@ pub(super) async fn since(web: &Web, list: &List, token: &str) -> Result<Since> 
             return Ok(Since::Unknown);
         }
     }
+    Ok(Since::Unknown)
 }
 
 fn query(token: &str) -> Json {
@@ -148,7 +151,7 @@ fn query(token: &str) -> Json {
 }
 
 /// Takes in one entry: the last one of an item counts. False if the log alone cannot tell what it stands for.
-fn note(touched: &mut BTreeMap<i64, Touched>, entry: &Json) -> bool {
+pub(super) fn note(touched: &mut BTreeMap<i64, Touched>, entry: &Json) -> bool {
     const DELETED: i64 = 3;
     const RESTORED: i64 = 7;
     let kind = json::number(entry, "ChangeType").unwrap_or_default();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use larder_sdk::{
     Container, ContainerId, Discovery, Error, ErrorKind, Finding, FindingLevel, Kind, Name, Result, Value,
-    Word,
+    Word, abi::check as rules,
 };
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use url::Url;
 
 use super::{
     admin, json, paths,
-    web::{Form, Web},
+    web::{Form, Web, absolute},
 };
 use crate::{
     error::{finding_of, good},
@@ -212,8 +212,11 @@ impl Search<'_> {
             match web.all("web/webs?$select=Id,Url,ServerRelativeUrl,WebTemplate", SUB_SITES_MAX).await {
                 Ok(rows) => {
                     let inner = rows.iter().filter(|row| json::text(row, "WebTemplate") != "APP");
-                    let urls =
-                        inner.map(|row| json::text(row, "Url").to_owned()).filter(|url| !url.is_empty());
+                    // A sub-site is on its site's host; what is asked there carries what signs us in.
+                    let host = absolute(&url)?;
+                    let urls = inner
+                        .map(|row| json::text(row, "Url").to_owned())
+                        .filter(|inner| same_host(&host, inner));
                     open.extend(
                         urls.filter(|url| !self.wanted.exclude.is_match(path_of(url)))
                             .map(|url| (url, depth + 1)),
@@ -258,7 +261,7 @@ impl Search<'_> {
 }
 
 /// A web as a container; `root` is the name of its host's root, whose address has no part to be named by.
-fn container(url: &str, root: &str, site: &Json, web: &Json) -> Result<Container> {
+pub(super) fn container(url: &str, root: &str, site: &Json, web: &Json) -> Result<Container> {
     let ids = paths::guid(json::text(site, "Id")).zip(paths::guid(json::text(web, "Id")));
     let (site_id, web_id) = ids
         .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("{url}: the site does not tell its id")))?;
@@ -270,18 +273,21 @@ fn container(url: &str, root: &str, site: &Json, web: &Json) -> Result<Container
     let parts = if parts.is_empty() { vec![Name::from(root)] } else { parts };
     let kept = ["Title", "Language", "WebTemplate", "Created"];
     let kept = kept.iter().filter_map(|name| Some((Word::from(*name), json::value(web.get(*name)?))));
-    Ok(Container {
+    let container = Container {
         id: ContainerId::from(format!("{site_id}/{web_id}")),
         path: std::iter::once(Name::from(ROOT)).chain(parts).collect(),
         kind: Kind::new("site"),
         title: json::text(web, "Title").to_owned(),
         path_ids: false,
         meta: std::iter::once((Word::from(URL), Value::Text(url.to_owned()))).chain(kept).collect(),
-    })
+    };
+    // One that the host would refuse would cost it all others.
+    rules::container(&container)?;
+    Ok(container)
 }
 
 /// Search's rows, each as its cells by name.
-fn search_rows(answer: &Json) -> Vec<BTreeMap<String, String>> {
+pub(super) fn search_rows(answer: &Json) -> Vec<BTreeMap<String, String>> {
     let table = ["PrimaryQueryResult", "RelevantResults", "Table"];
     let Some(table) = table.iter().try_fold(answer, |at, name| at.get(*name)) else { return Vec::new() };
     let cells = |row: &Json| {

@@ -90,7 +90,7 @@ pub(super) fn is_infected(response: &Response) -> bool {
         || response.header("x-clienterrorcode").is_some_and(|value| value.eq_ignore_ascii_case("VirusError"))
 }
 
-fn classify(status: u16, number: Option<i64>) -> Fault {
+pub(super) fn classify(status: u16, number: Option<i64>) -> Fault {
     match (status, number) {
         (_, Some(-2_147_024_860)) => Fault::Threshold,
         (_, Some(-2_130_575_338 | -2_147_024_894)) | (404 | 410, _) => Fault::NotFound,
@@ -103,7 +103,7 @@ fn classify(status: u16, number: Option<i64>) -> Fault {
 }
 
 /// The number and the text of an error body in either JSON shape.
-fn parse(body: &[u8]) -> (Option<i64>, String) {
+pub(super) fn parse(body: &[u8]) -> (Option<i64>, String) {
     let Ok(json) = serde_json::from_slice::<Json>(body) else { return (None, String::new()) };
     let error = json.get("odata.error").or_else(|| json.get("error")).unwrap_or(&json);
     let code = error.get("code").and_then(Json::as_str).unwrap_or_default();

@@ -105,7 +105,7 @@ pub(super) async fn lists(web: &Web) -> Result<Vec<List>> {
 }
 
 /// Whether a list is read: what people see, and the pages, styles and assets they made.
-fn is_wanted(row: &Json) -> bool {
+pub(super) fn is_wanted(row: &Json) -> bool {
     let leaf = paths::leaf(root(row)).to_lowercase();
     if UNWANTED_LEAVES.contains(&leaf.as_str()) {
         return false;
@@ -119,7 +119,7 @@ fn root(row: &Json) -> &str {
     row.get("RootFolder").map(|folder| json::text(folder, "ServerRelativeUrl")).unwrap_or_default()
 }
 
-fn parse(row: &Json) -> Option<List> {
+pub(super) fn parse(row: &Json) -> Option<List> {
     let token =
         row.get("CurrentChangeToken").map(|token| json::text(token, "StringValue")).unwrap_or_default();
     let kept = KEPT.iter().filter_map(|name| Some((Word::from(*name), json::value(row.get(*name)?))));
@@ -136,7 +136,7 @@ fn parse(row: &Json) -> Option<List> {
 }
 
 /// A list as tests of other modules want one.
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(super) fn example(id: &str, root: &str, library: bool) -> List {
     List {
         id: id.to_owned(),

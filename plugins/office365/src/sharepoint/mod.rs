@@ -9,6 +9,8 @@ mod items;
 mod json;
 mod lists;
 mod paths;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod walk;
 mod web;
 

@@ -16,7 +16,7 @@ use super::{
     json,
     lists::{self, List},
     paths,
-    web::{Form, Web},
+    web::{Form, Pages, Web},
 };
 use crate::feed::Sink;
 
@@ -24,6 +24,8 @@ use crate::feed::Sink;
 const TOGETHER: usize = 4;
 /// Debts asked of the host at once.
 const OWED_PAGE: usize = 256;
+/// Most rows of one list; the service's own limit is 30 million.
+const ROWS_MAX: usize = 60_000_000;
 /// Folders remembered by path; beyond that all are forgotten, which costs a request each.
 const FOLDERS_MAX: usize = 50_000;
 
@@ -163,10 +165,10 @@ impl Walk {
         let tail =
             format!("web/lists(guid'{}')/items?{}&$orderby=ID&$top={PAGE_ROWS}", list.id, items::query(list));
         let mut next = Some(self.web.api(&tail)?);
-        let mut listed: u64 = 0;
+        let mut pages = Pages::at_most(ROWS_MAX);
         while let Some(url) = next {
             let (rows, following) = self.web.page(url, Form::Minimal).await?;
-            listed += rows.len() as u64;
+            let listed = pages.add(rows.len(), &list.title)?;
             self.host.progress(&format!("{}: {listed} items listed", list.title));
             self.remember_folders(&rows);
             for row in rows {
@@ -361,7 +363,7 @@ fn ids(list: &List, number: i64, touched: &Touched) -> Vec<ItemId> {
     own.into_iter().chain(unique_id).collect()
 }
 
-fn offer_list(list: &List) -> Event {
+pub(super) fn offer_list(list: &List) -> Event {
     Event::Offer(larder_sdk::Offer { scope: list.scope(), item: list.item(), carry: None })
 }
 

@@ -16,6 +16,40 @@ use crate::{
 /// Most tries against faults of the service's own, which the pool does not see through.
 const PASSING_TRIES_MAX: u32 = 3;
 
+/// Pages without a row, one after another, that are taken for a service that comes to no end.
+const EMPTY_PAGES_MAX: u32 = 64;
+
+/// How far a listing has gone, so that it ends whatever the service says of a next page.
+pub(super) struct Pages {
+    rows: usize,
+    rows_max: usize,
+    empty: u32,
+}
+
+impl Pages {
+    /// A listing of at most so many rows.
+    pub(super) fn at_most(rows_max: usize) -> Self {
+        Self { rows: 0, rows_max, empty: 0 }
+    }
+
+    /// Takes in a page of `what`, and says how many rows there were so far.
+    pub(super) fn add(&mut self, rows: usize, what: &str) -> Result<usize> {
+        self.rows += rows;
+        self.empty = if rows == 0 { self.empty + 1 } else { 0 };
+        if self.rows > self.rows_max {
+            let text = format!("{what} lists more than {} rows", self.rows_max);
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        if self.empty > EMPTY_PAGES_MAX {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{what} lists empty pages without an end"),
+            ));
+        }
+        Ok(self.rows)
+    }
+}
+
 /// Which JSON is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -70,22 +104,17 @@ impl Web {
     pub(super) async fn page(&self, url: Url, form: Form) -> Result<(Vec<Json>, Option<Url>)> {
         let answer = self.json(Request::get(url, Expects::Json), form).await?;
         let (rows, next) = json::rows(answer).ok_or_else(|| strange(&self.base))?;
-        Ok((rows, next.as_deref().map(absolute).transpose()?))
+        Ok((rows, next.map(|next| following(&self.base, &next)).transpose()?))
     }
 
     /// Gets all pages of a short collection, of at most `rows_max` rows.
     pub(super) async fn all(&self, tail: &str, rows_max: usize) -> Result<Vec<Json>> {
-        let mut found = Vec::new();
+        let (mut found, mut pages) = (Vec::new(), Pages::at_most(rows_max));
         let mut next = Some(self.api(tail)?);
         while let Some(url) = next {
             let (rows, following) = self.page(url, Form::Bare).await?;
+            pages.add(rows.len(), &self.base)?;
             found.extend(rows);
-            if found.len() > rows_max {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("{} lists more than {rows_max} of {tail}", self.base),
-                ));
-            }
             next = following;
         }
         Ok(found)
@@ -155,6 +184,16 @@ impl Web {
     }
 }
 
+/// The address of a next page: on the host that this one came from, whatever host the answer names. What a request carries is for
+/// nobody else.
+fn following(base: &str, next: &str) -> Result<Url> {
+    let next = absolute(next)?;
+    let mut url = absolute(base)?;
+    url.set_path(next.path());
+    url.set_query(next.query());
+    Ok(url)
+}
+
 /// An absolute URL.
 pub(super) fn absolute(text: &str) -> Result<Url> {
     Url::parse(text).map_err(|error| Error::bug(format!("{text:?} is no URL")).with_source(error))
@@ -163,4 +202,30 @@ pub(super) fn absolute(text: &str) -> Result<Url> {
 fn strange(base: &str) -> Error {
     Error::new(ErrorKind::Unavailable, format!("{base} answered something that is not the JSON asked for"))
         .with_code("strange-answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_ends_whatever_the_service_says() {
+        let mut pages = Pages::at_most(10);
+        assert_eq!((pages.add(4, "x").unwrap(), pages.add(6, "x").unwrap()), (4, 10));
+        assert_eq!(pages.add(1, "x").unwrap_err().kind(), ErrorKind::Unsupported);
+        let mut pages = Pages::at_most(10);
+        assert!((0..EMPTY_PAGES_MAX).all(|_| pages.add(0, "x").is_ok()));
+        assert_eq!(pages.add(0, "x").unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_next_page_is_asked_of_nobody_else() {
+        let url = following(
+            "https://c.sharepoint.com/sites/a",
+            "https://evil.example:8443/sites/a/_api/x?$skiptoken=1",
+        )
+        .unwrap();
+        assert_eq!(url.as_str(), "https://c.sharepoint.com/sites/a/_api/x?$skiptoken=1");
+        assert!(following("https://c.sharepoint.com", "no address").is_err());
+    }
 }
