@@ -430,6 +430,7 @@ impl Engine {
         self.phase(Phase::Opening, &config.name);
         let (store, password) = self.store(config)?;
         Repository::open(store, &password)
+            .map(|repository| repository.with_interrupt(self.context.interrupt.clone()))
             .map_err(|error| error.context(format_args!("repository `{}`", config.name)))
     }
 

@@ -9,6 +9,8 @@ use std::{
 
 use proptest::prelude::*;
 
+mod going;
+
 use super::{Claim, Index, Limits};
 use crate::{
     cache::Cache,
