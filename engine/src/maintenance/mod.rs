@@ -5,6 +5,8 @@ mod copy;
 mod distinct;
 mod forget;
 mod key;
+#[cfg(test)]
+mod long_reads;
 mod packs;
 mod prune;
 mod read_data;
