@@ -3,6 +3,8 @@
 mod check;
 mod copy;
 mod distinct;
+#[cfg(test)]
+mod faults;
 mod forget;
 mod key;
 #[cfg(test)]
