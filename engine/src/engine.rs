@@ -27,7 +27,7 @@ use crate::{
     pipeline::{self, RunOptions, RunSetup, RunSummary},
     plugin::{Registry, SourceHandle},
     process::Interrupt,
-    repository::{self, BlobReader, CreateOptions, LocalState, Maker, Repository},
+    repository::{self, BlobReader, CreateOptions, LocalState, Maker, Reader, Reading, Repository},
     restore::{self, RestoreOptions, RestoreReport},
     retention::Keep,
     snapshot::SnapshotRecord,
@@ -279,7 +279,7 @@ impl Engine {
         options: &RestoreOptions,
     ) -> Result<RestoreReport> {
         self.phase(Phase::Planning, &spec.name);
-        let (view, info) = self.view(spec)?;
+        let (view, info, _reading) = self.long_view(spec, options.dry_run)?;
         self.phase(Phase::Restoring, &info.id.to_string()[..8]);
         restore::restore(&view, &split_path(path)?, options, &*self.context.events, &self.context.interrupt)
     }
@@ -430,6 +430,7 @@ impl Engine {
         self.phase(Phase::Opening, &config.name);
         let (store, password) = self.store(config)?;
         Repository::open(store, &password)
+            .map(|repository| repository.with_interrupt(self.context.interrupt.clone()))
             .map_err(|error| error.context(format_args!("repository `{}`", config.name)))
     }
 
@@ -438,13 +439,32 @@ impl Engine {
     }
 
     fn view(&self, spec: &SnapshotSpec) -> Result<(SnapshotView, SnapshotInfo)> {
+        let (view, info, _) = self.long_view(spec, true)?;
+        Ok((view, info))
+    }
+
+    /// A snapshot to be read for long: that is announced, unless it is but a look, and holds as long as what is returned last.
+    fn long_view(
+        &self,
+        spec: &SnapshotSpec,
+        but_a_look: bool,
+    ) -> Result<(SnapshotView, SnapshotInfo, Option<Reading>)> {
         let repository = self.open(self.repository_of(spec.repository.as_deref(), spec.set.as_deref())?)?;
         let info = self.find_snapshot(&repository, spec)?;
+        let reading =
+            if but_a_look { None } else { Some(self.announce(&repository, std::slice::from_ref(&info))?) };
         for broken in repository.load_index_for_reading()? {
             self.context.events.event(Event::warning("larder", broken.full_message()));
         }
-        let blobs = Arc::new(BlobReader::new(repository, READ_CACHE_BYTES));
-        Ok((SnapshotView::open(blobs, &info.record)?, info))
+        let blobs = BlobReader::new(repository, READ_CACHE_BYTES).of_snapshot(info.id, &info.record);
+        Ok((SnapshotView::open(Arc::new(blobs), &info.record)?, info, reading))
+    }
+
+    /// Announces that snapshots are read for long. To be called before the index is loaded.
+    fn announce(&self, repository: &Arc<Repository>, snapshots: &[SnapshotInfo]) -> Result<Reading> {
+        let Context { host, clock, events, .. } = &self.context;
+        let snapshots: Vec<_> = snapshots.iter().map(|info| (info.id, &info.record)).collect();
+        Reading::announce(repository, &snapshots, &Reader { host, clock, events })
     }
 
     fn find_snapshot(&self, repository: &Repository, spec: &SnapshotSpec) -> Result<SnapshotInfo> {

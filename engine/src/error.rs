@@ -29,6 +29,8 @@ pub enum EngineErrorKind {
     Plugin,
     /// Stored data is damaged or missing.
     Damaged,
+    /// What was being read was forgotten meanwhile.
+    Gone,
     /// Stopped because the user asked for it.
     Interrupted,
     /// Anything else.
@@ -47,6 +49,7 @@ impl EngineErrorKind {
             Self::Store => "store",
             Self::Plugin => "plugin",
             Self::Damaged => "damaged",
+            Self::Gone => "gone",
             Self::Interrupted => "interrupted",
             Self::Failed => "failed",
         }
@@ -60,7 +63,7 @@ impl EngineErrorKind {
             Self::WrongPassword => ExitCode::WrongPassword,
             Self::Busy => ExitCode::Busy,
             Self::Interrupted => ExitCode::Interrupted,
-            Self::Store | Self::Plugin | Self::Damaged | Self::Failed => ExitCode::Failed,
+            Self::Store | Self::Plugin | Self::Damaged | Self::Gone | Self::Failed => ExitCode::Failed,
         }
     }
 }
@@ -196,9 +199,19 @@ impl EngineError {
     pub fn message(&self) -> &str {
         &self.message
     }
-    /// What to do.
+    /// What to do. Where nobody said, what helps against errors of this kind.
     pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.hint.as_deref().or_else(|| match self.kind {
+            EngineErrorKind::Store => Some(match self.plugin_error().map(larder_sdk::Error::kind) {
+                Some(ErrorKind::Authentication | ErrorKind::Denied) => {
+                    "see whether these credentials may read, write, list and delete there"
+                }
+                Some(ErrorKind::Full) => "make room in the store, then start again; `larder prune` needs some room too",
+                _ => "see whether the store is well and can be reached, then start again: what was stored is unharmed",
+            }),
+            EngineErrorKind::Damaged => Some("run `larder check` to see what is damaged"),
+            _ => None,
+        })
     }
     /// The stable code.
     pub fn code(&self) -> Option<&str> {
@@ -256,14 +269,16 @@ impl StdError for EngineError {
 }
 
 impl From<larder_sdk::Error> for EngineError {
-    /// Takes over words, hint and code; the plugin's error stays behind it as the source.
+    /// Takes over words, hint and code; the plugin's error stays behind it as the source. One that only carries an error of ours has that one's kind.
     fn from(error: larder_sdk::Error) -> Self {
-        let kind = match error.kind() {
-            ErrorKind::Configuration => EngineErrorKind::Config,
-            ErrorKind::Cancelled => EngineErrorKind::Interrupted,
-            ErrorKind::CorruptItem => EngineErrorKind::Damaged,
-            ErrorKind::Bug => EngineErrorKind::Plugin,
-            _ => EngineErrorKind::Failed,
+        let ours = StdError::source(&error).and_then(|source| source.downcast_ref::<Self>());
+        let kind = match (ours, error.kind()) {
+            (Some(ours), _) => ours.kind,
+            (None, ErrorKind::Configuration) => EngineErrorKind::Config,
+            (None, ErrorKind::Cancelled) => EngineErrorKind::Interrupted,
+            (None, ErrorKind::CorruptItem) => EngineErrorKind::Damaged,
+            (None, ErrorKind::Bug) => EngineErrorKind::Plugin,
+            (None, _) => EngineErrorKind::Failed,
         };
         Self {
             kind,
@@ -312,6 +327,7 @@ mod tests {
             (EngineErrorKind::Store, 1),
             (EngineErrorKind::Plugin, 1),
             (EngineErrorKind::Damaged, 1),
+            (EngineErrorKind::Gone, 1),
             (EngineErrorKind::Interrupted, 130),
             (EngineErrorKind::Failed, 1),
         ];

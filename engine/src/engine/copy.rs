@@ -45,6 +45,7 @@ impl Engine {
             return Err(EngineError::failed(format!("repository `{}` has no such snapshots", options.from))
                 .with_hint("`larder snapshots` lists what there is"));
         }
+        let _reading = self.announce(&from, &chosen)?;
         for broken in from.load_index_for_reading()? {
             self.context.events.event(Event::warning("larder", broken.full_message()));
         }

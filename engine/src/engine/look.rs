@@ -105,7 +105,7 @@ impl Engine {
     ) -> Result<(RestoreReport, VerifyReport)> {
         let path = split_path(path)?;
         self.phase(Phase::Planning, &spec.name);
-        let (view, info) = self.view(spec)?;
+        let (view, info, _reading) = self.long_view(spec, options.dry_run)?;
         let id = &info.id.to_string()[..8];
         let (events, interrupt) = (&*self.context.events, &self.context.interrupt);
         self.phase(Phase::Restoring, id);
@@ -124,7 +124,7 @@ impl Engine {
         to: ExportTo<'_>,
     ) -> Result<ExportReport> {
         let path = split_path(path)?;
-        let (view, info) = self.view(spec)?;
+        let (view, info, _reading) = self.long_view(spec, false)?;
         self.phase(Phase::Exporting, &info.id.to_string()[..8]);
         export::export(&view, &path, format, to, &*self.context.events, &self.context.interrupt)
     }

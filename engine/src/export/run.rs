@@ -155,6 +155,7 @@ impl Run<'_> {
                 match found {
                     Ok(entry) if entry.is_folder() => waiting.push(entry),
                     Ok(entry) => self.entry(&entry)?,
+                    Err(broken) if broken.error.kind() == EngineErrorKind::Gone => return Err(broken.error),
                     Err(broken) => self.failed(broken.path, &broken.error),
                 }
                 Ok(Visit::Continue(()))

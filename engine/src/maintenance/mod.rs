@@ -4,8 +4,12 @@ mod blob_set;
 mod check;
 mod copy;
 mod distinct;
+#[cfg(test)]
+mod faults;
 mod forget;
 mod key;
+#[cfg(test)]
+mod long_reads;
 mod packs;
 mod prune;
 mod read_data;

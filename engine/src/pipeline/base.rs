@@ -75,10 +75,15 @@ pub(crate) fn announce(opening: &Opening<'_>, started: Time) -> Result<(Base, Se
             marks: Vec::new(),
         };
         let session = Session::open(repository, record, clock.now())?;
-        if planted(Bug::BaseNotPinned) || base.is_there(repository)? {
-            return Ok((base, session));
+        let there = if planted(Bug::BaseNotPinned) { Ok(true) } else { base.is_there(repository) };
+        match there {
+            Ok(true) => return Ok((base, session)),
+            Ok(false) => session.end()?,
+            Err(error) => {
+                drop(session.end());
+                return Err(error);
+            }
         }
-        session.end()?;
     }
     Err(EngineError::new(
         EngineErrorKind::Busy,

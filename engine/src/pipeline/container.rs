@@ -74,11 +74,25 @@ enum Step {
 impl ContainerRun {
     /// Reads the container to its end.
     pub(super) fn read(&self, shared: &Shared<'_>, container: &larder_sdk::Container) -> Result<Ended> {
+        let failed = Arc::default();
         let view = HostView {
             name: self.name.clone(),
             state: Arc::clone(&self.state),
             events: Arc::clone(shared.events),
+            failed: Arc::clone(&failed),
         };
+        let ended = self.read_beside(view, shared, container)?;
+        // What the source could not be told is no fault of the source, whatever it made of it.
+        let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(ended), |error| end(Err(Stop::Run(error))))
+    }
+
+    fn read_beside(
+        &self,
+        view: HostView,
+        shared: &Shared<'_>,
+        container: &larder_sdk::Container,
+    ) -> Result<Ended> {
         let reader = match shared.source.read(container, Arc::new(view)) {
             Ok(reader) => reader,
             Err(error) => return Ok(Ended::Failed(error)),
@@ -420,12 +434,17 @@ struct HostView {
     name: String,
     state: Arc<Mutex<ContainerState>>,
     events: Arc<dyn Events>,
+    /// The first question that could not be answered, by a fault of the store or ours.
+    failed: Arc<Mutex<Option<EngineError>>>,
 }
 
 impl HostView {
     fn ask<T>(&self, question: impl FnOnce(&ContainerState) -> Result<T>) -> larder_sdk::Result<T> {
-        question(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
-            .map_err(|error| larder_sdk::Error::new(ErrorKind::Unavailable, error.full_message()))
+        question(&self.state.lock().unwrap_or_else(PoisonError::into_inner)).map_err(|error| {
+            let told = larder_sdk::Error::new(ErrorKind::Unavailable, error.full_message());
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            told
+        })
     }
 }
 

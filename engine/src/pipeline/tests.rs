@@ -17,7 +17,11 @@ use crate::{
     process::Interrupt,
     repository::{BlobReader, CreateOptions, LocalState, Repository, create},
     snapshot::{SnapshotOutcome, SnapshotRecord},
-    store::{Store, memory::MemoryStore},
+    store::{
+        Store,
+        faulty::{FaultyStore, Operation},
+        memory::MemoryStore,
+    },
 };
 
 struct NoServices;
@@ -70,9 +74,15 @@ impl World {
     }
 
     pub(crate) fn setup(&self) -> RunSetup {
-        let repository = self.repository();
+        let store: Arc<dyn Store> = self.store.clone();
+        self.setup_at(&store).unwrap()
+    }
+
+    /// What a run into this store needs.
+    pub(crate) fn setup_at(&self, store: &Arc<dyn Store>) -> crate::error::Result<RunSetup> {
+        let repository = Arc::new(Repository::open(Arc::clone(store), &password())?);
         let options = serde_json::json!({ "paths": [self.folder.path().join("data")] }).to_string();
-        RunSetup {
+        Ok(RunSetup {
             local: LocalState::open(&self.folder.path().join("state"), repository.id()).unwrap(),
             repository,
             source: self.registry.find("files").unwrap().source(&options, Arc::new(NoServices)).unwrap(),
@@ -87,7 +97,7 @@ impl World {
             events: Arc::new(NoEvents) as Arc<dyn Events>,
             clock: Arc::new(SystemClock::new()),
             interrupt: Interrupt::new(),
-        }
+        })
     }
 
     pub(crate) fn run(&self) -> RunSummary {
@@ -136,7 +146,7 @@ impl World {
                 let mut reader = ContentReader::open(Arc::clone(&blobs), stream)?;
                 let mut bytes = Vec::new();
                 while let Some(chunk) = reader.next_chunk()? {
-                    bytes.extend(chunk);
+                    bytes.extend_from_slice(&chunk);
                 }
                 let path = entry.path_text();
                 contents.insert(path.strip_prefix(prefix.trim_end_matches('/')).unwrap().to_owned(), bytes);
@@ -241,6 +251,26 @@ fn a_dry_run_writes_nothing() {
     let summary = run(&world.setup(), RunOptions { dry_run: true, accept_loss: false }).unwrap();
     assert_eq!((summary.snapshot, summary.totals.read_items), (None, 702));
     assert_eq!(world.store.objects().len(), before);
+}
+
+#[test]
+fn a_request_to_stop_while_the_index_is_loaded_ends_the_run_with_nothing_written() {
+    let world = World::new();
+    world.write("file", b"content");
+    world.run();
+    let before = world.store.objects().clone();
+    let interrupt = Interrupt::new();
+    let store = FaultyStore::new(world.store.clone());
+    let asked = interrupt.clone();
+    store.before(Operation::Get, "index/", move || asked.request());
+    let store: Arc<dyn Store> = store;
+    let mut setup = world.setup_at(&store).unwrap();
+    let repository = Repository::open(store, &password()).unwrap();
+    setup.repository = Arc::new(repository.with_interrupt(interrupt.clone()));
+    setup.interrupt = interrupt;
+    let error = run(&setup, RunOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), EngineErrorKind::Interrupted, "{error:?}");
+    assert!(*world.store.objects() == before);
 }
 
 #[test]

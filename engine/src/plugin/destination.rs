@@ -66,15 +66,16 @@ impl Store for DestinationHandle {
     }
 
     fn put(&self, key: &ObjectKey, data: Bytes) -> Result<()> {
-        self.done(Op::Put, &Put { key: key.clone() }, data)
+        self.done(Op::Put, &Put { key: key.clone() }, data).map_err(about(key.as_str()))
     }
 
     fn put_if_absent(&self, key: &ObjectKey, data: Bytes) -> Result<()> {
-        self.done(Op::PutIfAbsent, &PutIfAbsent { key: key.clone() }, data)
+        self.done(Op::PutIfAbsent, &PutIfAbsent { key: key.clone() }, data).map_err(about(key.as_str()))
     }
 
     fn get(&self, key: &ObjectKey) -> Result<Bytes> {
-        let data = self.data(Op::Get, &Get { key: key.clone() }, Bytes::new())?;
+        let data =
+            self.data(Op::Get, &Get { key: key.clone() }, Bytes::new()).map_err(about(key.as_str()))?;
         if data.len() as u64 > OBJECT_BYTES_MAX {
             let error = broken(format!("{key}: {} bytes, more than an object may have", data.len()));
             return Err(self.handle.broken(Op::Get, error));
@@ -85,7 +86,7 @@ impl Store for DestinationHandle {
     fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes> {
         let asked = range.end.saturating_sub(range.start);
         let question = GetRange { key: key.clone(), start: range.start, end: range.end };
-        let data = self.data(Op::GetRange, &question, Bytes::new())?;
+        let data = self.data(Op::GetRange, &question, Bytes::new()).map_err(about(key.as_str()))?;
         if data.len() as u64 != asked {
             let error = broken(format!("{key}: {} bytes for a range of {asked}", data.len()));
             return Err(self.handle.broken(Op::GetRange, error));
@@ -95,7 +96,8 @@ impl Store for DestinationHandle {
 
     fn head(&self, key: &ObjectKey) -> Result<ObjectInfo> {
         let question = Stat { key: key.clone() };
-        self.handle.ask(Op::Head, &question, self.handle.callee.limits.store).map(|ThisObject { info }| info)
+        let found = self.handle.ask(Op::Head, &question, self.handle.callee.limits.store);
+        found.map(|ThisObject { info }| info).map_err(about(key.as_str()))
     }
 
     fn list_all(&self, folder: &str) -> Result<Vec<(ObjectKey, ObjectInfo)>> {
@@ -106,7 +108,7 @@ impl Store for DestinationHandle {
             let mut token = None;
             let mut empty = 0;
             loop {
-                let page = self.list_page(&folder, token)?;
+                let page = self.list_page(&folder, token).map_err(about(&folder))?;
                 empty = if page.objects.is_empty() && page.folders.is_empty() { empty + 1 } else { 0 };
                 objects.extend(page.objects);
                 folders.extend(page.folders);
@@ -124,8 +126,13 @@ impl Store for DestinationHandle {
     }
 
     fn delete(&self, key: &ObjectKey) -> Result<()> {
-        self.done(Op::Delete, &Delete { key: key.clone() }, Bytes::new())
+        self.done(Op::Delete, &Delete { key: key.clone() }, Bytes::new()).map_err(about(key.as_str()))
     }
+}
+
+/// Names the object or folder in an error, unless the plugin did.
+fn about(name: &str) -> impl Fn(Error) -> Error {
+    move |error| if error.message().contains(name) { error } else { error.context(format_args!("`{name}`")) }
 }
 
 fn broken(message: String) -> Error {

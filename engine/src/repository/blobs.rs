@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -15,6 +18,7 @@ use crate::{
     hash::{BlobId, Digest, ObjectName},
     index::{BlobKind, Location},
     pack::{FramePlace, LargeReader, decode_frame},
+    snapshot::SnapshotRecord,
 };
 
 /// Reads blobs. Safe to use from many threads.
@@ -22,6 +26,15 @@ pub struct BlobReader {
     repository: Arc<Repository>,
     frames: Mutex<FrameCache>,
     packs: Mutex<HashMap<(BlobKind, ObjectName), Arc<LargeReader>>>,
+    snapshot: Option<Watched>,
+}
+
+/// The snapshot that blobs are read for.
+struct Watched {
+    id: ObjectName,
+    record: SnapshotRecord,
+    /// Blobs that could not be had.
+    missed: AtomicU64,
 }
 
 impl BlobReader {
@@ -31,7 +44,15 @@ impl BlobReader {
             repository,
             frames: Mutex::new(FrameCache { bytes_max: cache_bytes, ..FrameCache::default() }),
             packs: Mutex::default(),
+            snapshot: None,
         }
+    }
+
+    /// A reader of one snapshot: what is missing because that was forgotten meanwhile is an error of kind [`EngineErrorKind::Gone`] then.
+    #[must_use]
+    pub fn of_snapshot(mut self, id: ObjectName, record: &SnapshotRecord) -> Self {
+        self.snapshot = Some(Watched { id, record: record.clone(), missed: AtomicU64::new(0) });
+        self
     }
 
     /// The repository read from.
@@ -83,7 +104,17 @@ impl BlobReader {
         };
         // A prune may have copied it elsewhere since the index was loaded.
         let pack = find().ok().flatten().map(|location| (location.kind, location.pack));
-        if self.repository.reload_index(version, pack)? { self.try_read(id, find) } else { Err(first) }
+        let again =
+            if self.repository.reload_index(version, pack)? { self.try_read(id, find) } else { Err(first) };
+        again.map_err(|error| self.explain(error))
+    }
+
+    /// Where much is damaged, the store is not asked about the snapshot every time.
+    fn explain(&self, error: EngineError) -> EngineError {
+        let Some(Watched { id, record, missed }) = &self.snapshot else { return error };
+        let asks = error.kind() == EngineErrorKind::Damaged
+            && (missed.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two();
+        if asks { self.repository.explain_read(*id, record, error) } else { error }
     }
 
     fn try_read(&self, id: &BlobId, find: &dyn Fn() -> Result<Option<Location>>) -> Result<Bytes> {

@@ -175,8 +175,7 @@ impl NodeStore for Nodes {
     }
 }
 
-/// Trees are pure and speak the SDK's error; the engine's is carried inside.
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+/// Trees are pure and speak the SDK's error; the engine's is carried inside, and its kind comes out again ([`From`]).
 fn into_sdk(error: crate::error::EngineError) -> Error {
     use crate::error::EngineErrorKind;
     let kind = match error.kind() {
@@ -185,7 +184,12 @@ fn into_sdk(error: crate::error::EngineError) -> Error {
         EngineErrorKind::Store => ErrorKind::Unavailable,
         _ => ErrorKind::Bug,
     };
-    Error::new(kind, error.full_message())
+    let (text, hint) = (error.full_message(), error.hint().map(str::to_owned));
+    let carrier = Error::new(kind, text).with_source(error);
+    match hint {
+        Some(hint) => carrier.with_hint(hint),
+        None => carrier,
+    }
 }
 
 #[derive(Default)]

@@ -13,6 +13,7 @@ use crate::{
     error::{EngineError, EngineErrorKind, Result},
     hash::{ObjectName, RepositoryId},
     pack::open_small,
+    process::Interrupt,
     store::{CachedStore, Store},
 };
 
@@ -133,6 +134,13 @@ impl Repository {
     /// Copies of small objects that never change.
     pub(super) fn copies(&self) -> Option<&Copies> {
         self.copies.as_ref()
+    }
+    /// From now on a request to stop ends a load of the index, however long that takes, with an error of kind
+    /// [`EngineErrorKind::Interrupted`].
+    #[must_use]
+    pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.index.set_interrupt(interrupt);
+        self
     }
     /// Keeps what can be had again in a folder of this machine: the index and, with `objects`, what is read and written of tree packs,
     /// and read of snapshots and removal records. Call it before anything is loaded. Who verifies the store does not want `objects`.

@@ -48,8 +48,20 @@ pub type Leftovers = Vec<EngineError>;
 impl Session {
     /// Announces a session, looks at the marks, and condemns in the index what they do. The index must not be loaded yet; what the session
     /// builds on must be looked at again afterwards, for it may have gone before it was announced.
-    pub fn open(repository: &Arc<Repository>, mut record: SessionRecord, now: Time) -> Result<Self> {
+    pub fn open(repository: &Arc<Repository>, record: SessionRecord, now: Time) -> Result<Self> {
         let name = ObjectName::random()?;
+        Self::open_as(repository, name, record, now).inspect_err(|_| {
+            // Nothing was built on it: prunes need not wait for it. If it stays, they do, for a day at most.
+            drop(repository.remove(layout::SESSIONS, name));
+        })
+    }
+
+    fn open_as(
+        repository: &Arc<Repository>,
+        name: ObjectName,
+        mut record: SessionRecord,
+        now: Time,
+    ) -> Result<Self> {
         repository.put_record(layout::SESSIONS, ObjectKind::Session, name, &record)?;
         let mut condemned = HashSet::new();
         for (mark, found) in repository.marks()? {
@@ -78,6 +90,16 @@ impl Session {
             session.renew(now)?;
         }
         Ok(session)
+    }
+
+    /// Announces a long read. It need not see marks: what it reads is in use by its roots.
+    pub(crate) fn read(repository: &Arc<Repository>, record: SessionRecord, now: Time) -> Result<Self> {
+        let name = ObjectName::random()?;
+        repository
+            .put_record(layout::SESSIONS, ObjectKind::Session, name, &record)
+            .inspect_err(|_| drop(repository.remove(layout::SESSIONS, name)))?;
+        let state = Mutex::new(State { renewed: now, checkpoint: None, in_doubt: false });
+        Ok(Self { repository: Arc::clone(repository), name, record, state })
     }
 
     /// Its id, which its snapshot will have.

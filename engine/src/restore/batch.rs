@@ -16,7 +16,7 @@ use super::{
 use crate::{
     browse::ContentReader,
     catalog::{Content, StreamRecord},
-    error::{EngineError, Result},
+    error::{EngineError, EngineErrorKind, Result},
     events::{Counts, Event, Events, ItemOutcome},
     process::Interrupt,
     repository::BlobReader,
@@ -71,6 +71,8 @@ pub(super) struct Writing<'run> {
     events: &'run dyn Events,
     interrupt: &'run Interrupt,
     report: Mutex<RestoreReport>,
+    /// Why nothing more can be read.
+    over: Mutex<Option<EngineError>>,
     items: AtomicU64,
     bytes: AtomicU64,
     failed: AtomicU64,
@@ -87,6 +89,7 @@ impl<'run> Writing<'run> {
             events,
             interrupt,
             report: Mutex::default(),
+            over: Mutex::default(),
             items: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -101,6 +104,20 @@ impl<'run> Writing<'run> {
         self.report.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// True if nothing more can be read.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock_over().is_some()
+    }
+
+    /// Why nothing more could be read.
+    pub(super) fn why_over(&self) -> Option<EngineError> {
+        self.lock_over().take()
+    }
+
+    fn lock_over(&self) -> MutexGuard<'_, Option<EngineError>> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn failed(&self, path: String, why: String) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         let outcome = ItemOutcome::NotRestored(why.clone());
@@ -113,7 +130,7 @@ impl<'run> Writing<'run> {
 
     /// Writes a batch. Once the restore is to stop, batches are only let go, so that the walk is not left waiting.
     pub(super) fn write(&self, batch: Batch) {
-        if self.interrupt.is_requested() {
+        if self.interrupt.is_requested() || self.is_over() {
             return;
         }
         let mut outcomes: Vec<Result<Outcome>> = batch.jobs.iter().map(|_| Ok(Outcome::Kept)).collect();
@@ -137,6 +154,8 @@ impl<'run> Writing<'run> {
         for (job, outcome) in batch.jobs.into_iter().zip(outcomes) {
             match outcome {
                 Ok(outcome) => self.count(outcome),
+                // The snapshot is not there any more: the rest would fail in the same way, item by item.
+                Err(error) if error.kind() == EngineErrorKind::Gone => *self.lock_over() = Some(error),
                 Err(error) => self.failed(job.shown, error.full_message()),
             }
         }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     browse::{Entry, SnapshotView},
     catalog::ItemRecord,
-    error::{EngineError, Result},
+    error::{EngineError, EngineErrorKind, Result},
     events::Events,
     process::Interrupt,
 };
@@ -53,7 +53,7 @@ pub fn restore(
     let skip = if start.is_folder() { start.path.len() } else { start.path.len().saturating_sub(1) };
     let (sender, batches) = sync_channel::<Batch>(WAITING_MAX);
     let batches = Mutex::new(batches);
-    std::thread::scope(|scope| {
+    let walked = std::thread::scope(|scope| {
         for _ in 0..WRITERS {
             scope.spawn(|| {
                 loop {
@@ -80,7 +80,11 @@ pub fn restore(
             walk.entry(&start)?;
         }
         walk.send()
-    })?;
+    });
+    if let Some(why) = writing.why_over() {
+        return Err(why);
+    }
+    walked?;
     interrupt.check()?;
     let mut report = writing.into_report();
     if let Some(target) = target {
@@ -141,7 +145,11 @@ impl Walk<'_> {
         self.view.walk(start, &mut |found| {
             self.interrupt.check()?;
             match found {
+                Ok(_) if self.writing.is_over() => {
+                    Err(EngineError::failed("the threads that write files stopped"))
+                }
                 Ok(entry) => self.entry(&entry),
+                Err(broken) if broken.error.kind() == EngineErrorKind::Gone => Err(broken.error),
                 Err(broken) => {
                     self.writing.failed(broken.path, broken.error.full_message());
                     Ok(())

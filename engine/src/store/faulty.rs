@@ -14,13 +14,18 @@
 use std::{
     fmt,
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use larder_sdk::{Capabilities, Error, ErrorKind, ObjectInfo, ObjectKey, Result};
 
 use super::Store;
+
+/// A delayed call waits for another one, and no longer than this: there may be none.
+const DELAY_MAX: Duration = Duration::from_millis(5);
 
 /// How a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +34,10 @@ pub(crate) enum Fault {
     Error,
     /// It was done, and its answer got lost: the caller sees an error.
     LostAnswer,
-    /// It answers with less than there is: bytes without their end, a listing without its last object. What reads nothing goes right.
+    /// It is done, but not before another call has come.
+    Delay,
+    /// It answers with bytes without their end. A listing is never short: of a store that leaves out what is there nothing can be told, and
+    /// none that backs up to it may do so.
     ShortRead,
     /// The process died: this call and all later ones fail and do nothing.
     Crash,
@@ -39,8 +47,19 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Every one.
-    pub(crate) const ALL: [Fault; 5] =
-        [Fault::Error, Fault::LostAnswer, Fault::ShortRead, Fault::Crash, Fault::CrashAfter];
+    pub(crate) const ALL: [Fault; 6] =
+        [Fault::Error, Fault::LostAnswer, Fault::Delay, Fault::ShortRead, Fault::Crash, Fault::CrashAfter];
+
+    /// True if a call can go wrong in this way, and in another one than by other faults: a lost answer of a call that changes nothing is an
+    /// error, and a process that dies at one leaves what it leaves at the next that changes something.
+    fn concerns(self, operation: Operation) -> bool {
+        let changes = matches!(operation, Operation::Put | Operation::PutIfAbsent | Operation::Delete);
+        match self {
+            Fault::Error | Fault::Delay => true,
+            Fault::LostAnswer | Fault::Crash | Fault::CrashAfter => changes,
+            Fault::ShortRead => matches!(operation, Operation::Get | Operation::GetRange),
+        }
+    }
 
     fn lasts(self) -> bool {
         matches!(self, Fault::Crash | Fault::CrashAfter)
@@ -77,18 +96,28 @@ impl fmt::Display for Call {
 pub(crate) struct FaultyStore {
     inner: Arc<dyn Store>,
     state: Mutex<State>,
+    /// Another call has come.
+    came: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     calls: Vec<Call>,
     planned: Option<(usize, Fault)>,
+    meanwhile: Option<Meanwhile>,
+}
+
+/// Something that happens once, before the first call of this kind on an object or folder whose name begins so.
+struct Meanwhile {
+    operation: Operation,
+    begins: &'static str,
+    happens: Box<dyn FnOnce() + Send>,
 }
 
 impl FaultyStore {
     /// A store in which nothing fails yet.
     pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { inner, state: Mutex::default() })
+        Arc::new(Self { inner, state: Mutex::default(), came: Condvar::new() })
     }
 
     /// Lets the call of this number fail, counted from 0 from now on.
@@ -96,6 +125,16 @@ impl FaultyStore {
         let mut state = self.state();
         state.calls.clear();
         state.planned = Some((number, fault));
+    }
+
+    /// Lets something happen before the first call of a kind on an object or folder whose name begins so.
+    pub(crate) fn before(
+        &self,
+        operation: Operation,
+        begins: &'static str,
+        happens: impl FnOnce() + Send + 'static,
+    ) {
+        self.state().meanwhile = Some(Meanwhile { operation, begins, happens: Box::new(happens) });
     }
 
     /// The calls made so far, or since [`FaultyStore::fail`].
@@ -115,20 +154,35 @@ impl FaultyStore {
         make: impl FnOnce() -> Result<T>,
         shorten: impl FnOnce(T) -> T,
     ) -> Result<T> {
+        let mut state = self.state();
+        let number = state.calls.len();
+        state.calls.push(Call { operation, subject: subject.to_owned() });
+        self.came.notify_all();
         let fault = {
-            let mut state = self.state();
-            let number = state.calls.len();
-            state.calls.push(Call { operation, subject: subject.to_owned() });
             state.planned.and_then(|(planned, fault)| match number.cmp(&planned) {
                 std::cmp::Ordering::Equal => Some(fault),
                 std::cmp::Ordering::Greater if fault.lasts() => Some(Fault::Crash),
                 _ => None,
             })
         };
+        if fault == Some(Fault::Delay) {
+            let none_came = |state: &mut State| state.calls.len() == number + 1;
+            state = self
+                .came
+                .wait_timeout_while(state, DELAY_MAX, none_came)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        let due = |one: &mut Meanwhile| one.operation == operation && subject.starts_with(one.begins);
+        let meanwhile = state.meanwhile.take_if(due);
+        drop(state);
+        if let Some(meanwhile) = meanwhile {
+            (meanwhile.happens)();
+        }
         let failed =
             |why: &str| Error::new(ErrorKind::Unavailable, format!("{operation:?} `{subject}`: {why}"));
         match fault {
-            None => make(),
+            None | Some(Fault::Delay) => make(),
             Some(Fault::Error | Fault::Crash) => Err(failed("refused by the test")),
             Some(Fault::LostAnswer | Fault::CrashAfter) => {
                 make().and_then(|_| Err(failed("its answer was lost by the test")))
@@ -163,24 +217,16 @@ impl Store for FaultyStore {
         self.call(Operation::Head, key.as_str(), || self.inner.head(key), |info| info)
     }
     fn list_all(&self, folder: &str) -> Result<Vec<(ObjectKey, ObjectInfo)>> {
-        self.call(
-            Operation::List,
-            folder,
-            || self.inner.list_all(folder),
-            |mut found| {
-                found.pop();
-                found
-            },
-        )
+        self.call(Operation::List, folder, || self.inner.list_all(folder), |found| found)
     }
     fn delete(&self, key: &ObjectKey) -> Result<()> {
         self.call(Operation::Delete, key.as_str(), || self.inner.delete(key), |done| done)
     }
 }
 
-/// Does a piece of work once without a fault, to count its calls, and then once for each of its calls and each fault, every time in a
-/// fresh world whose store `fresh` hands over with it. `verify` gets the world and a line that says which call failed and how.
-/// Returns how many calls the work makes when nothing fails.
+/// Does a piece of work once without a fault, to count its calls, and then once for each of its calls and each fault that concerns it, every
+/// time in a fresh world whose store `fresh` hands over with it. `verify` gets the world and a line that says which call failed and how.
+/// Returns how many calls the work makes when nothing fails. All faults are tried before it panics because of those that were not survived.
 pub(crate) fn at_every_call<World>(
     faults: &[Fault],
     fresh: impl Fn() -> (World, Arc<dyn Store>),
@@ -194,7 +240,7 @@ pub(crate) fn at_every_call<World>(
             failing.fail(number, fault);
         }
         let store: Arc<dyn Store> = failing.clone();
-        work(&world, &store);
+        let worked = catch_unwind(AssertUnwindSafe(|| work(&world, &store)));
         let calls = failing.calls();
         let what = match planned {
             None => "no fault".to_owned(),
@@ -203,16 +249,18 @@ pub(crate) fn at_every_call<World>(
                 format!("{fault:?} at call {number}, {call}")
             }
         };
-        verify(&world, &what);
-        calls.len()
+        let survived = worked.and_then(|()| catch_unwind(AssertUnwindSafe(|| verify(&world, &what))));
+        (calls, survived.is_err().then_some(what))
     };
-    let calls = run(None);
-    for number in 0..calls {
-        for fault in faults {
-            run(Some((number, *fault)));
+    let (calls, failed) = run(None);
+    let mut failed: Vec<String> = failed.into_iter().collect();
+    for (number, call) in calls.iter().enumerate() {
+        for fault in faults.iter().filter(|fault| fault.concerns(call.operation)) {
+            failed.extend(run(Some((number, *fault))).1);
         }
     }
-    calls
+    assert!(failed.is_empty(), "not survived: {failed:#?}");
+    calls.len()
 }
 
 #[cfg(test)]
@@ -241,9 +289,25 @@ mod tests {
 
         store.fail(0, Fault::ShortRead);
         assert_eq!(store.get(&key("a/2")).unwrap(), "t");
-        assert_eq!(store.list_all("a").unwrap().len(), 2);
         store.fail(0, Fault::ShortRead);
-        assert_eq!(store.list_all("a").unwrap().len(), 1);
+        assert_eq!(store.list_all("a").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_delayed_call_is_done_after_another_or_when_none_comes() {
+        let store = store();
+        store.fail(0, Fault::Delay);
+        store.put(&key("alone"), Bytes::new()).unwrap();
+        assert!(store.inner.head(&key("alone")).is_ok());
+        store.fail(0, Fault::Delay);
+        std::thread::scope(|scope| {
+            for name in ["a", "b"] {
+                let store = &store;
+                scope.spawn(move || store.put(&key(name), Bytes::new()).unwrap());
+            }
+        });
+        assert_eq!(store.list_all("").unwrap().len(), store.inner.list_all("").unwrap().len());
+        assert!(store.inner.head(&key("a")).is_ok() && store.inner.head(&key("b")).is_ok());
     }
 
     #[test]

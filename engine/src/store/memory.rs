@@ -3,22 +3,52 @@
 use std::{
     collections::BTreeMap,
     ops::Range,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
-use larder_sdk::{Capabilities, Error, ErrorKind, ObjectInfo, ObjectKey, Result};
+use larder_sdk::{Capabilities, Error, ErrorKind, ObjectInfo, ObjectKey, Result, Time};
 
 use super::Store;
+use crate::clock::Clock;
 
 /// Objects in a map.
 #[derive(Default)]
-pub(crate) struct MemoryStore(Mutex<BTreeMap<ObjectKey, Bytes>>);
+pub(crate) struct MemoryStore {
+    objects: Mutex<BTreeMap<ObjectKey, Bytes>>,
+    /// Its own clock, and when objects were written by it. Without one it tells no times.
+    times: Mutex<Option<Times>>,
+}
+
+struct Times {
+    clock: Arc<dyn Clock>,
+    written: BTreeMap<ObjectKey, Time>,
+}
 
 impl MemoryStore {
     /// The objects, to look at and to damage.
     pub(crate) fn objects(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Bytes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on it tells when objects were written. What is there already is older than anything.
+    pub(crate) fn tell_times(&self, clock: Arc<dyn Clock>) {
+        *self.times() = Some(Times { clock, written: BTreeMap::new() });
+    }
+
+    fn times(&self) -> MutexGuard<'_, Option<Times>> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wrote(&self, key: &ObjectKey) {
+        if let Some(times) = &mut *self.times() {
+            times.written.insert(key.clone(), times.clock.now());
+        }
+    }
+
+    fn info(&self, key: &ObjectKey, object: &Bytes) -> ObjectInfo {
+        let written = |times: &Times| times.written.get(key).copied().unwrap_or_default();
+        ObjectInfo { size: object.len() as u64, modified: self.times().as_ref().map(written) }
     }
 }
 
@@ -35,12 +65,14 @@ impl Store for MemoryStore {
     }
     fn put(&self, key: &ObjectKey, data: Bytes) -> Result<()> {
         self.objects().insert(key.clone(), data);
+        self.wrote(key);
         Ok(())
     }
     fn put_if_absent(&self, key: &ObjectKey, data: Bytes) -> Result<()> {
         match self.objects().entry(key.clone()) {
             std::collections::btree_map::Entry::Vacant(vacant) => {
                 vacant.insert(data);
+                self.wrote(key);
                 Ok(())
             }
             std::collections::btree_map::Entry::Occupied(_) => {
@@ -60,17 +92,16 @@ impl Store for MemoryStore {
         Ok(object.slice(range.start as usize..range.end as usize))
     }
     fn head(&self, key: &ObjectKey) -> Result<ObjectInfo> {
-        self.get(key).map(|object| ObjectInfo { size: object.len() as u64, modified: None })
+        self.get(key).map(|object| self.info(key, &object))
     }
     fn list_all(&self, folder: &str) -> Result<Vec<(ObjectKey, ObjectInfo)>> {
         let prefix = format!("{folder}/");
-        let info = |object: &Bytes| ObjectInfo { size: object.len() as u64, modified: None };
         let inside = |key: &ObjectKey| key.as_str().starts_with(&prefix);
         Ok(self
             .objects()
             .iter()
             .filter(|(key, _)| inside(key))
-            .map(|(key, object)| (key.clone(), info(object)))
+            .map(|(key, object)| (key.clone(), self.info(key, object)))
             .collect())
     }
     fn delete(&self, key: &ObjectKey) -> Result<()> {

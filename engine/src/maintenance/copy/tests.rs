@@ -61,9 +61,19 @@ impl Target {
 
     /// Copies the runs of these numbers from a world.
     fn try_copy(&self, world: &World, runs: &[u64], store: &Arc<dyn Store>) -> Result<Vec<CopiedSnapshot>> {
-        let from = world.repository();
+        let from: Arc<dyn Store> = world.store.clone();
+        self.try_copy_from(&from, runs, store)
+    }
+
+    fn try_copy_from(
+        &self,
+        from: &Arc<dyn Store>,
+        runs: &[u64],
+        to: &Arc<dyn Store>,
+    ) -> Result<Vec<CopiedSnapshot>> {
+        let from = Arc::new(Repository::open(Arc::clone(from), &crate::pipeline::tests::password())?);
         from.load_index()?;
-        let to = Arc::new(Repository::open(Arc::clone(store), &password())?);
+        let to = Arc::new(Repository::open(Arc::clone(to), &password())?);
         let snapshots: Vec<_> = from
             .snapshots_of("home")?
             .into_iter()
@@ -179,8 +189,8 @@ fn a_repository_that_names_blobs_otherwise_is_refused() {
     assert!(target.repository().snapshots().unwrap().is_empty());
 }
 
-#[test]
-fn cut_off_at_any_call_a_copy_goes_on() {
+/// Two runs of a few files.
+fn small_world() -> World {
     let world = World::new();
     for n in 0..5_u32 {
         world.write(&format!("d{}/f{n}", n % 2), &noise(40_000, n));
@@ -188,6 +198,39 @@ fn cut_off_at_any_call_a_copy_goes_on() {
     world.run();
     world.write("d0/f0", &noise(30_000, 9));
     world.run();
+    world
+}
+
+#[test]
+fn whatever_call_to_the_source_fails_a_copy_goes_on() {
+    let world = small_world();
+    let calls = at_every_call(
+        &Fault::ALL,
+        || {
+            let store: Arc<dyn Store> = world.store.clone();
+            (Target::like(&world), store)
+        },
+        |target, store| {
+            let to: Arc<dyn Store> = target.store.clone();
+            if let Err(error) = target.try_copy_from(store, &[1, 2], &to) {
+                assert!(error.hint().is_some(), "{error:?}");
+            }
+        },
+        |target, what| {
+            target.assert_clean(what);
+            target.copy(&world, &[1, 2]);
+            for run in [1, 2] {
+                assert!(target.contents(&world, run) == world.contents(run), "{what}");
+            }
+            target.assert_clean(what);
+        },
+    );
+    assert!(calls > 10, "{calls}");
+}
+
+#[test]
+fn cut_off_at_any_call_a_copy_goes_on() {
+    let world = small_world();
     let calls = at_every_call(
         &Fault::ALL,
         || {

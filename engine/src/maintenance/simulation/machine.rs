@@ -13,6 +13,7 @@ use super::{
 use crate::{
     browse::ContentReader,
     catalog::{self, ItemRecord},
+    clock::Clock as _,
     crypto::Keys,
     error::{EngineError, EngineErrorKind, Result},
     events::NoEvents,
@@ -22,9 +23,9 @@ use crate::{
         prune::{PruneReport, prune},
     },
     process::Interrupt,
-    repository::{BlobReader, ConfigRecord, LocalState, Nodes, Repository},
+    repository::{BlobReader, ConfigRecord, LocalState, Nodes, Repository, Session},
     retention::Keep,
-    snapshot::ContainerRecord,
+    snapshot::{ContainerRecord, Purpose, SessionRecord},
     store::Store,
     tree::{self, Root},
 };
@@ -117,21 +118,45 @@ impl Machine {
         prune(&setup, PruneOptions { dry_run: false, waste_percent })
     }
 
-    /// Reads a snapshot. It may be forgotten meanwhile, and then be gone.
+    /// Reads a snapshot. It may be forgotten meanwhile, and then be gone, unless the read was announced.
     fn read(&self, dice: &mut Random) -> Result<()> {
         let repository = self.repository();
         let snapshots = repository.snapshots()?;
-        repository.load_index()?;
         let Some((name, snapshot)) = snapshots.into_iter().nth(dice.below(4) as usize) else { return Ok(()) };
         let Some(root) = snapshot?.root else { return Ok(()) };
-        match self.verify(&repository, root) {
+        let session = if dice.below(2) == 0 { Some(self.announce(&repository, root)?) } else { None };
+        if session.is_some() && !repository.has_snapshot(name)? {
+            return Ok(());
+        }
+        repository.load_index()?;
+        let read = self.verify(&repository, root);
+        let announced = session.as_ref().is_some_and(|session| !session.slept(self.actor.now()));
+        let read = match read {
             Err(error)
-                if error.kind() == EngineErrorKind::Damaged && repository.snapshot(name)?.is_none() =>
+                if error.kind() == EngineErrorKind::Damaged
+                    && !announced
+                    && repository.snapshot(name)?.is_none() =>
             {
                 Ok(())
             }
             read => read,
-        }
+        };
+        // First what was read: that the announcement could not be removed is no violation.
+        read.and(session.map_or(Ok(()), |session| session.end()))
+    }
+
+    fn announce(&self, repository: &Arc<Repository>, root: Root) -> Result<Session> {
+        let now = self.actor.now();
+        let record = SessionRecord {
+            purpose: Purpose::Read,
+            set: String::new(),
+            host: "simulated".to_owned(),
+            machine: ObjectName::random()?,
+            started: now,
+            roots: vec![root],
+            marks: Vec::new(),
+        };
+        Session::read(repository, record, now)
     }
 
     /// Reads everything below a root and compares it with what was written. The index must be loaded.

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Index, Loaded,
     builder::{BuildError, Builder, file_name},
-    load::{Broken, Names},
+    load::{Loading, Names, again},
     remote::Remote,
     source::{self, Copies, Piece, Segment},
     table::{Base, Table},
@@ -22,7 +22,11 @@ use crate::{
 };
 
 /// Segments that had to be left out, and why.
-type Damaged = Vec<(Segment, EngineError)>;
+#[derive(Default)]
+struct LeftOut {
+    damaged: Vec<(Segment, EngineError)>,
+    gone: Option<EngineError>,
+}
 
 /// What goes into a new table.
 #[derive(Clone, Copy)]
@@ -45,7 +49,7 @@ impl<'run> Plan<'run> {
 
 impl Index {
     /// Builds a table and puts it in place of what there is.
-    pub(super) fn build(&self, kind: BlobKind, plan: &Plan<'_>) -> Result<Broken> {
+    pub(super) fn build(&self, kind: BlobKind, plan: &Plan<'_>) -> Result<Loading> {
         let built = match self.build_in(self.writable_cache(), kind, plan) {
             Err(Stop::Build(BuildError::Write(error))) if self.writable_cache().is_some() => {
                 self.give_up_cache(&error);
@@ -54,15 +58,16 @@ impl Index {
             other => other,
         };
         match built {
-            Ok((table, broken)) => {
-                let salvaged = self.salvage(kind, &broken)?;
+            Ok((table, LeftOut { damaged, gone })) => {
+                let salvaged = self.salvage(kind, &damaged)?;
                 self.settle(kind, Some(Base::new(table)), Delta::default(), salvaged);
-                Ok(broken.into_iter().map(|(segment, error)| (segment.name, error)).collect())
+                let broken = damaged.into_iter().map(|(segment, error)| (segment.name, error)).collect();
+                Ok(Loading { broken, gone })
             }
             // The table before does not verify: without it, everything listed is missing.
             Err(Stop::Build(BuildError::Base(error))) => {
                 self.tell_damage(&error);
-                let missing = self.missing_beside(kind, plan.delta)?;
+                let missing = self.missing_beside(kind, None, plan.delta)?;
                 self.build(kind, &Plan { base: None, missing: &missing, ..*plan })
             }
             Err(Stop::Build(BuildError::Write(error))) => Err(super::unreliable().with_source(error)),
@@ -76,7 +81,7 @@ impl Index {
         cache: Option<&Cache>,
         kind: BlobKind,
         plan: &Plan<'_>,
-    ) -> std::result::Result<(Arc<Table>, Damaged), Stop> {
+    ) -> std::result::Result<(Arc<Table>, LeftOut), Stop> {
         let mut builder = Builder::new(cache, &self.secret, kind, self.limits.run_rows);
         if let Some(base) = plan.base {
             builder.keep(base.clone());
@@ -84,7 +89,7 @@ impl Index {
         builder.push_delta(plan.delta)?;
         let numbers: Vec<u32> = plan.missing.iter().map(|segment| builder.segment(segment.name)).collect();
         let copies = if plan.from_store { Copies::Ignored } else { Copies::Used(self.cache.as_deref()) };
-        let mut broken = Vec::new();
+        let mut left_out = LeftOut::default();
         self.segments.read_all(kind, plan.missing, copies, |piece| -> std::result::Result<(), Stop> {
             (plan.poll)()?;
             match piece {
@@ -96,24 +101,32 @@ impl Index {
                 }
                 Piece::Damaged(place, error) => {
                     builder.drop_segment(numbers[place]);
-                    broken.push((plan.missing[place], error));
+                    left_out.damaged.push((plan.missing[place], error));
+                }
+                Piece::Gone(place, error) => {
+                    builder.drop_segment(numbers[place]);
+                    left_out.gone = Some(error);
                 }
             }
             Ok(())
         })?;
-        Ok((builder.finish()?, broken))
+        Ok((builder.finish()?, left_out))
     }
 
-    /// What is listed and not in memory.
-    fn missing_beside(&self, kind: BlobKind, delta: &Delta) -> Result<Vec<Segment>> {
-        let have: Names = delta.packs().segments().iter().copied().collect();
+    /// What is listed and neither in a table nor in memory.
+    fn missing_beside(&self, kind: BlobKind, base: Option<&Base>, delta: &Delta) -> Result<Vec<Segment>> {
+        let have: Names = base
+            .into_iter()
+            .flat_map(Base::segments)
+            .chain(delta.packs().segments().iter().copied())
+            .collect();
         let mut missing = self.segments.list(kind)?;
         missing.retain(|segment| !have.contains(&segment.name));
         Ok(missing)
     }
 
     /// What reads of damaged segments.
-    fn salvage(&self, kind: BlobKind, broken: &Damaged) -> Result<Delta> {
+    fn salvage(&self, kind: BlobKind, broken: &[(Segment, EngineError)]) -> Result<Delta> {
         let mut salvaged = Delta::default();
         let segments: Vec<Segment> = broken.iter().map(|(segment, _)| *segment).collect();
         self.segments.read_all(kind, &segments, Copies::Ignored, |piece| -> Result<()> {
@@ -187,7 +200,7 @@ impl Index {
     }
 
     fn recover_locked(&self, kind: BlobKind, damaged: &Base, error: &io::Error) -> Result<()> {
-        let (loaded, delta) = {
+        let (loaded, mut delta) = {
             let state = self.read(kind);
             match &state.base {
                 Some(base) if Arc::ptr_eq(&base.table, &damaged.table) => {}
@@ -200,11 +213,17 @@ impl Index {
         if let Some(cache) = &self.cache {
             cache.remove(file_name(kind));
         }
-        let missing = self.missing_beside(kind, &delta)?;
         if loaded == Loaded::Whole {
-            let plan = Plan { missing: &missing, ..Plan::of(&delta) };
-            return self.build(kind, &plan).map(drop);
+            let mut base = None;
+            return again(|| {
+                let missing = self.missing_beside(kind, base.as_ref(), &delta)?;
+                let plan = Plan { base: base.as_ref(), missing: &missing, ..Plan::of(&delta) };
+                let loading = self.build(kind, &plan)?;
+                (base, delta) = (self.read(kind).base.clone(), Delta::default());
+                loading.settled().map(drop)
+            });
         }
+        let missing = self.missing_beside(kind, None, &delta)?;
         let mut state = self.write(kind);
         state.base = None;
         state.remote = Some(Arc::new(Remote::new(kind, missing, &self.limits)));

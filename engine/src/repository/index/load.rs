@@ -21,14 +21,32 @@ use crate::{
     index::{BlobKind, Delta, IdHash, IndexEntry},
 };
 
-/// How often the segments are listed anew because one of them went.
-const LISTINGS_MAX: usize = 5;
+/// How often the segments are listed anew because one of them went. What was read by then is not read again, so that each time a prune must have
+/// begun and ended within the moment that is left.
+const LISTINGS_MAX: usize = 1000;
+/// How often in a row the segments are listed anew although those that went are still listed.
+const IN_VAIN_MAX: usize = 5;
 /// A segment has at least about this many bytes for a row.
 const ROW_BYTES_MIN: u64 = 20;
 
 pub(super) type Names = HashSet<ObjectName, IdHash>;
 /// Damaged segments, and what is wrong with them.
 pub(super) type Broken = Vec<(ObjectName, EngineError)>;
+
+/// What came of reading segments that were listed.
+#[derive(Default)]
+pub(super) struct Loading {
+    pub(super) broken: Broken,
+    /// Why one of them is not in it that went meanwhile.
+    pub(super) gone: Option<EngineError>,
+}
+
+impl Loading {
+    /// What is wrong with segments; an error if one went, so that another listing is needed. What was read stands.
+    pub(super) fn settled(self) -> Result<Broken> {
+        self.gone.map_or(Ok(self.broken), Err)
+    }
+}
 
 /// What a load found: what is known, and what is listed beside it.
 struct Known {
@@ -55,18 +73,27 @@ impl Index {
     /// Loads a kind so that what is not found is not stored. Returns what is wrong with segments; what reads of those is known too.
     pub(super) fn load_whole(&self, kind: BlobKind) -> Result<Broken> {
         let _building = self.building();
-        again(|| self.load_whole_once(kind))
+        self.loading(kind, again(|| self.load_whole_once(kind)))
+    }
+
+    /// What a failed load has listed counts for nothing: the next look finds it to be new.
+    fn loading<T>(&self, kind: BlobKind, loaded: Result<T>) -> Result<T> {
+        if loaded.is_err() {
+            self.write(kind).listed.clear();
+        }
+        loaded
     }
 
     fn load_whole_once(&self, kind: BlobKind) -> Result<Broken> {
         let known = self.known(kind)?;
-        let broken = if known.fits(&self.limits) {
+        let loading = if known.fits(&self.limits) {
             let copies = Copies::Kept(self.writable_cache());
             self.load_in_memory(kind, known, copies)?
         } else {
             let Known { base, delta, missing } = known;
             self.build(kind, &Plan { base: base.as_ref(), missing: &missing, ..Plan::of(&delta) })?
         };
+        let broken = loading.settled()?;
         let mut state = self.write(kind);
         state.loaded = Loaded::Whole;
         state.remote = None;
@@ -89,31 +116,43 @@ impl Index {
         poll: &dyn Fn() -> Result<()>,
     ) -> Result<(Vec<ObjectName>, Broken)> {
         let _building = self.building();
-        again(|| self.load_verified_once(kind, poll))
+        let replaced = RefCell::new(Vec::new());
+        // What an earlier listing gave was read from the store too.
+        let mut read = None;
+        again(|| self.load_verified_once(kind, poll, &replaced, &mut read))
     }
 
     fn load_verified_once(
         &self,
         kind: BlobKind,
         poll: &dyn Fn() -> Result<()>,
+        replaced: &RefCell<Vec<ObjectName>>,
+        read: &mut Option<Arc<Table>>,
     ) -> Result<(Vec<ObjectName>, Broken)> {
         let listed = self.segments.list(kind)?;
+        let names: Names = listed.iter().map(|segment| segment.name).collect();
+        let base = read.take().map(|table| Base::of_segments(table, |name| names.contains(name)));
+        let have: Names = base.iter().flat_map(Base::segments).collect();
+        let missing: Vec<Segment> =
+            listed.iter().filter(|segment| !have.contains(&segment.name)).copied().collect();
         let nothing = Delta::default();
-        let replaced = RefCell::new(Vec::new());
         let plan = Plan {
-            missing: &listed,
+            base: base.as_ref(),
+            missing: &missing,
             from_store: true,
             poll,
-            replaced: Some(&replaced),
+            replaced: Some(replaced),
             ..Plan::of(&nothing)
         };
-        let broken = self.build(kind, &plan)?;
+        let loading = self.build(kind, &plan)?;
+        *read = self.read(kind).base.as_ref().map(|base| Arc::clone(&base.table));
+        let broken = loading.settled()?;
         let mut state = self.write(kind);
         state.loaded = Loaded::Whole;
         state.remote = None;
         state.note_broken(&broken);
-        state.listed = listed.iter().map(|segment| segment.name).collect();
-        let mut known = replaced.into_inner();
+        state.listed = names;
+        let mut known = replaced.take();
         known.extend(listed.iter().map(|segment| segment.name));
         Ok((known, broken))
     }
@@ -121,7 +160,7 @@ impl Index {
     /// Makes ready for looking up what is there: little is fetched before it is asked for.
     pub(super) fn load_for_reading(&self, kind: BlobKind) -> Result<Broken> {
         let _building = self.building();
-        again(|| self.load_for_reading_once(kind))
+        self.loading(kind, again(|| self.load_for_reading_once(kind)))
     }
 
     fn load_for_reading_once(&self, kind: BlobKind) -> Result<Broken> {
@@ -129,7 +168,7 @@ impl Index {
         let mut broken = Vec::new();
         if known.fits(&self.limits) && known.missing_bytes() <= self.limits.read_whole_bytes {
             let copies = Copies::Kept(self.writable_cache());
-            broken = self.load_in_memory(kind, known, copies)?;
+            broken = self.load_in_memory(kind, known, copies)?.settled()?;
             self.write(kind).remote = None;
         } else {
             let Known { base, delta, missing } = known;
@@ -206,10 +245,10 @@ impl Index {
     }
 
     /// Adds what is missing to what is in memory.
-    fn load_in_memory(&self, kind: BlobKind, known: Known, copies: Copies<'_>) -> Result<Broken> {
+    fn load_in_memory(&self, kind: BlobKind, known: Known, copies: Copies<'_>) -> Result<Loading> {
         let Known { base, mut delta, missing } = known;
         let mut salvaged = Delta::default();
-        let mut broken = Vec::new();
+        let mut loading = Loading::default();
         let mut pages: Vec<Vec<IndexEntry>> = vec![Vec::new(); missing.len()];
         self.segments.read_all(kind, &missing, copies, |piece| -> Result<()> {
             match piece {
@@ -217,13 +256,14 @@ impl Index {
                 Piece::Done(place, _) => delta.add(missing[place].name, &std::mem::take(&mut pages[place])),
                 Piece::Damaged(place, error) => {
                     salvaged.add(missing[place].name, &std::mem::take(&mut pages[place]));
-                    broken.push((missing[place].name, error));
+                    loading.broken.push((missing[place].name, error));
                 }
+                Piece::Gone(_, error) => loading.gone = Some(error),
             }
             Ok(())
         })?;
         self.settle(kind, base, delta, salvaged);
-        Ok(broken)
+        Ok(loading)
     }
 
     /// Puts what was loaded in place. What was inserted meanwhile stays.
@@ -244,12 +284,19 @@ impl State {
     }
 }
 
-/// Loads from a listing, and from another if a segment went meanwhile: a prune has put one in its place.
-fn again<T>(mut load: impl FnMut() -> Result<T>) -> Result<T> {
-    let mut tries = 1;
+/// Loads from a listing, and from another as long as segments went meanwhile: a prune has put others in their place.
+pub(super) fn again<T>(mut load: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut went = HashSet::new();
+    let mut in_vain = 0;
     loop {
         match load() {
-            Err(error) if error.kind() == EngineErrorKind::Busy && tries < LISTINGS_MAX => tries += 1,
+            Err(error) if error.kind() == EngineErrorKind::Busy => {
+                // The message names the segment, and names are never used twice.
+                in_vain = if went.insert(error.full_message()) { 0 } else { in_vain + 1 };
+                if in_vain == IN_VAIN_MAX || went.len() == LISTINGS_MAX {
+                    return Err(error);
+                }
+            }
             other => return other,
         }
     }

@@ -38,6 +38,7 @@ use crate::{
     error::{EngineError, EngineErrorKind, Result},
     hash::{ObjectName, RepositoryId, ShortId},
     index::{BlobKind, Claims, Delta, IdHash, IndexEntry, Location, Row},
+    process::Interrupt,
     store::Store,
 };
 
@@ -167,6 +168,11 @@ impl Index {
             building: Mutex::new(()),
             limits: Limits::default(),
         }
+    }
+
+    /// From now on a request to stop ends a load, with an error of kind [`EngineErrorKind::Interrupted`].
+    pub(super) fn set_interrupt(&mut self, interrupt: Interrupt) {
+        self.segments.interrupt = interrupt;
     }
 
     pub(super) fn set_cache(&mut self, cache: Arc<Cache>) {
@@ -344,39 +350,21 @@ impl Index {
                 return Ok(Some(found));
             }
         }
-        let Some(remote) = self.read(kind).remote.clone() else { return Ok(None) };
-        if remote.is_dear() {
-            // So much was fetched in pieces that the whole is cheaper from here on.
-            self.load_whole(kind)?;
-            return self.find_local(kind, id, spare);
-        }
-        let found = match remote.find(&self.segments, self.writable_cache(), id) {
-            // A segment went: a prune has put another in its place.
-            Err(error) if error.kind() == EngineErrorKind::Busy => {
-                self.load_for_reading(kind)?;
-                return self.find_again(kind, id, spare);
+        load::again(|| {
+            let Some(remote) = self.read(kind).remote.clone() else { return Ok(None) };
+            if remote.is_dear() {
+                // So much was fetched in pieces that the whole is cheaper from here on.
+                self.load_whole(kind)?;
+                return self.find_local(kind, id, spare);
             }
-            found => found?,
-        };
-        Ok(self.choose(&found, spare))
-    }
-
-    /// After another listing.
-    fn find_again(
-        &self,
-        kind: BlobKind,
-        id: &ShortId,
-        spare: &mut Option<Location>,
-    ) -> Result<Option<Location>> {
-        if let Some(found) = self.find_local(kind, id, spare)? {
-            return Ok(Some(found));
-        }
-        let remote = self.read(kind).remote.clone();
-        let found = match remote {
-            Some(remote) => remote.find(&self.segments, self.writable_cache(), id)?,
-            None => Vec::new(),
-        };
-        Ok(self.choose(&found, spare))
+            let went = match remote.find(&self.segments, self.writable_cache(), id) {
+                Err(error) if error.kind() == EngineErrorKind::Busy => error,
+                found => return Ok(self.choose(&found?, spare)),
+            };
+            // A segment went: a prune has put another in its place.
+            self.load_for_reading(kind)?;
+            self.find_local(kind, id, spare)?.map_or(Err(went), |found| Ok(Some(found)))
+        })
     }
 
     /// A location in a pack that stays; one in a condemned pack goes to `spare`, one in a lost pack is none.

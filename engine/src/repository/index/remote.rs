@@ -153,14 +153,19 @@ impl Remote {
         let mut small = lock(&self.small);
         let Some(group) = small.last() else { return Ok(false) };
         let mut fetched = lock(&self.fetched);
+        let mut gone = None;
         segments.read_all(self.kind, group, Copies::Kept(cache), |piece| -> Result<()> {
             match piece {
                 Piece::Page(place, page) => fetched.add(group[place].name, &page),
                 Piece::Done(..) => {}
                 Piece::Damaged(_, error) => lock(&self.broken).push(error.full_message()),
+                Piece::Gone(_, error) => gone = Some(error),
             }
             Ok(())
         })?;
+        if let Some(gone) = gone {
+            return Err(gone);
+        }
         for segment in group {
             self.spend(segment.bytes);
         }

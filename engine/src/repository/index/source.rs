@@ -5,8 +5,9 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use crate::{
     hash::{ObjectName, RepositoryId},
     index::{BlobKind, IndexEntry, SegmentDirectory, decode_page},
     pack::{LargeReader, Tail},
+    process::Interrupt,
     repository::layout,
     store::Store,
 };
@@ -29,6 +31,8 @@ const FETCHERS_MAX: usize = 8;
 const LARGE_BYTES: u64 = 16 << 20;
 /// Pages that wait to be taken.
 const PAGES_WAITING: usize = 16;
+/// How long a request to stop goes unnoticed while a segment is on its way.
+const STOP_TICK: Duration = Duration::from_millis(50);
 /// Largest segment kept there, in bytes.
 const MIRRORED_BYTES_MAX: u64 = 8 << 20;
 
@@ -58,6 +62,8 @@ pub(super) struct Segments {
     pub(super) store: Arc<dyn Store>,
     keys: Arc<Keys>,
     repository: RepositoryId,
+    /// Tells when to stop reading.
+    pub(super) interrupt: Interrupt,
 }
 
 /// What comes of reading segments, by their place; of one segment in the order of its pages.
@@ -68,11 +74,13 @@ pub(super) enum Piece {
     Done(usize, Vec<ObjectName>),
     /// It does not read; the pages said before it are good.
     Damaged(usize, EngineError),
+    /// It went since it was listed, and no page of it was said: what a prune has put in its place is in another listing.
+    Gone(usize, EngineError),
 }
 
 impl Segments {
     pub(super) fn new(store: Arc<dyn Store>, keys: Arc<Keys>, repository: RepositoryId) -> Self {
-        Self { store, keys, repository }
+        Self { store, keys, repository, interrupt: Interrupt::new() }
     }
 
     /// Every segment there is, in no order.
@@ -92,10 +100,25 @@ impl Segments {
             .map_err(|error| damaged(kind, name, error.into()))
     }
 
-    /// A segment's bytes from the store.
+    /// A segment's bytes from the store. A request to stop does not wait for them: the thread that fetches them is then left behind, and ends
+    /// with its call.
     fn fetch(&self, kind: BlobKind, name: ObjectName) -> Result<Bytes> {
         let key = layout::in_folder(layout::index_folder(kind), name)?;
-        self.store.get(&key).map_err(|error| unreadable(kind, name, error))
+        let store = Arc::clone(&self.store);
+        let (sender, receiver) = sync_channel(1);
+        std::thread::Builder::new().spawn(move || drop(sender.send(store.get(&key)))).map_err(|error| {
+            EngineError::failed("starting a thread that reads the index").with_source(error)
+        })?;
+        loop {
+            self.interrupt.check()?;
+            match receiver.recv_timeout(STOP_TICK) {
+                Ok(fetched) => return fetched.map_err(|error| unreadable(kind, name, error)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(EngineError::failed("a thread that reads the index panicked"));
+                }
+            }
+        }
     }
 
     /// A range of a segment from the store.
@@ -186,6 +209,7 @@ impl Segments {
             // Dropped on the first error, so that the threads stop at their next page.
             let receiver: Receiver<Result<Piece>> = receiver;
             for piece in receiver {
+                self.interrupt.check()?;
                 take(piece?)?;
             }
             Ok(())
@@ -201,6 +225,7 @@ impl Segments {
         mut take: impl FnMut(Piece) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         for (place, segment) in segments.iter().enumerate() {
+            self.interrupt.check()?;
             let mut taken = Ok(());
             let read = self.read(kind, *segment, copies, &mut |page| {
                 if taken.is_ok() {
@@ -210,8 +235,7 @@ impl Segments {
             taken?;
             take(match read {
                 Ok(replaces) => Piece::Done(place, replaces),
-                Err(error) if error.kind() == EngineErrorKind::Damaged => Piece::Damaged(place, error),
-                Err(error) => return Err(error.into()),
+                Err(error) => unread(place, error)?,
             })?;
         }
         Ok(())
@@ -239,10 +263,7 @@ impl Segments {
             });
             let told = match read {
                 Ok(replaces) => sender.send(Ok(Piece::Done(place, replaces))),
-                Err(error) if error.kind() == EngineErrorKind::Damaged => {
-                    sender.send(Ok(Piece::Damaged(place, error)))
-                }
-                Err(error) => sender.send(Err(error)),
+                Err(error) => sender.send(unread(place, error)),
             };
             if !listening || told.is_err() {
                 return;
@@ -280,6 +301,15 @@ pub(super) fn damaged(kind: BlobKind, name: ObjectName, error: EngineError) -> E
     error
         .context(format_args!("index segment `{}/{name}`", layout::index_folder(kind)))
         .with_hint("run `larder check` to see what is damaged")
+}
+
+/// What comes of a segment that does not read.
+fn unread(place: usize, error: EngineError) -> Result<Piece> {
+    match error.kind() {
+        EngineErrorKind::Damaged => Ok(Piece::Damaged(place, error)),
+        EngineErrorKind::Busy => Ok(Piece::Gone(place, error)),
+        _ => Err(error),
+    }
 }
 
 fn unreadable(kind: BlobKind, name: ObjectName, error: larder_sdk::Error) -> EngineError {

@@ -9,6 +9,8 @@ use std::{
 
 use proptest::prelude::*;
 
+mod going;
+
 use super::{Claim, Index, IndexView, Limits};
 use crate::{
     cache::Cache,

@@ -4,7 +4,7 @@
 //! symbolic link ([`places`]), and a name that could lead elsewhere, or that no file system holds, is escaped ([`name`]). A
 //! link that stands where a folder should be is replaced or refused, as [`Overwrite`] says.
 //!
-//! Files are written under a temporary name and then take their own, so that what was there stays whole until it is
+//! Files are written without a name, or under a temporary one, and then take their own, so that what was there stays whole until it is
 //! replaced. In a folder that this restore made there is nothing to replace, and a file is written under its own name at once; what a
 //! killed restore leaves of it has another time, by which the next one knows that it must write it again. With
 //! [`Overwrite::Never`], which would keep such a piece, that is not done. Folders get owner, mode and time at the end ([`DirectoryTarget::finish`]). What has to be remembered until

@@ -517,3 +517,27 @@ fn what_a_killed_restore_leaves_is_written_again() {
     killed.write(b"half").unwrap();
     assert!(!home.path().join("other/file").exists());
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_killed_restore_leaves_what_was_there_and_no_other_names() {
+    use rustix::fs::{Mode, OFlags};
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("there"), "before").unwrap();
+    let nameless =
+        rustix::fs::open(home.path(), OFlags::TMPFILE | OFlags::WRONLY, Mode::from_raw_mode(0o600)).is_ok();
+    let (_target, container) = target(home.path(), Overwrite::Changed);
+    let mut half = writer(&container, &names("there"), &file_item());
+    half.write(b"aft").unwrap();
+    // A process that is killed drops nothing.
+    std::mem::forget(half);
+    assert_eq!(fs::read(home.path().join("there")).unwrap(), b"before");
+    assert_eq!(entries(home.path()).len(), if nameless { 1 } else { 2 });
+    assert_eq!(write(&container, "there", &file_item(), b"after").unwrap(), Outcome::Written);
+    assert_eq!(write(&container, "beside", &file_item(), b"new").unwrap(), Outcome::Written);
+    assert_eq!(fs::read(home.path().join("there")).unwrap(), b"after");
+    let visible: Vec<_> =
+        entries(home.path()).into_iter().filter(|name| !name.starts_with(".larder-")).collect();
+    assert_eq!(visible, ["beside", "there"]);
+    assert_time(&home.path().join("there"));
+}

@@ -275,7 +275,9 @@ fn entry(mailbox: &Element) -> Option<Entry> {
 #[cfg(feature = "testing")]
 pub(super) fn containers_of(message: &Element) -> Vec<Container> {
     let mut found = Found::default();
-    entries(message, "ResolutionSet").into_iter().for_each(|entry| found.add(entry));
+    for entry in entries(message, "ResolutionSet") {
+        found.add(entry);
+    }
     found.finish().containers
 }
 

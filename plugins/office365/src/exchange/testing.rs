@@ -49,7 +49,7 @@ pub(crate) fn decoders() -> Vec<Decoder> {
             "cursor of a mail folder",
             &[r#"{"layout":1,"state":"H4sI","complete":true,"begun":1700000000}"#],
             |bytes| {
-                let place = Place::read(Some(&Cursor::new(bytes.to_vec())));
+                let place = Place::read(Some(&Cursor::new(bytes)));
                 assert_eq!(Place::read(Some(&place.cursor())), place);
                 place != Place::nowhere()
             },

@@ -94,7 +94,7 @@ pub(crate) fn decoders() -> Vec<Decoder> {
                 r#"{"token":"1;3;0a7a1f00-0000-4000-8000-000000000001;639036288000000000;4711","at":1700000000}"#,
             ],
             |bytes| {
-                let Some(position) = Position::read(&Cursor::new(bytes.to_vec())) else { return false };
+                let Some(position) = Position::read(&Cursor::new(bytes)) else { return false };
                 assert_eq!(Position::read(&position.cursor()).as_ref(), Some(&position));
                 // Whatever stands in it, it can be compared.
                 let current = position.is_current(&position.token);
