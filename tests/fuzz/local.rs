@@ -78,7 +78,7 @@ fn run_number() -> Target {
     Target::plain("run number", vec![seed], move |bytes| {
         fs::write(base.path().join(&file), bytes).unwrap();
         match state.highest_run("home") {
-            Ok(seen) => seen.is_some(),
+            Ok(known) => known.is_some(),
             Err(error) => {
                 assert!(error.hint().is_some());
                 false
