@@ -326,7 +326,7 @@ fn a_missing_newest_snapshot_that_this_machine_saw() {
     let place = Place::golden();
     assert_eq!(place.larder("ls latest").code, 0);
     damaged_in(&place, "newest-snapshot-missing", |repository| {
-        fs::remove_file(snapshot(repository, RUNS)).unwrap()
+        fs::remove_file(snapshot(repository, RUNS)).unwrap();
     });
 }
 

@@ -47,7 +47,9 @@ pub(crate) fn make_tree(run: u32) {
     }
     fs::create_dir_all(&folders[0]).unwrap();
     symlink("a/small 1", source.join("a link")).unwrap();
-    folders.iter().for_each(|folder| set_time(folder));
+    for folder in &folders {
+        set_time(folder);
+    }
 }
 
 fn set_time(path: &Path) {
