@@ -1,5 +1,5 @@
-//! Entries under a temporary name, until they are whole and take their own. Where the system can, files have none until then, so that a
-//! killed restore leaves nothing behind.
+//! Entries under a temporary name, until they are whole and take their own. Where the system can, files have none until then: a killed
+//! restore leaves nothing behind but, rarely, a whole file that was about to replace another.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
