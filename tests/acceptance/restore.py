@@ -43,17 +43,20 @@ def main():
                 killed = kill(room.start("restore", f"latest:{tree}", "--to", target, "--json"), source)
                 kills += killed
                 troubles += half_written(tree, target)
+            left = unfinished(target)
+            if len(left) > WRITERS * KILLS_PER_ROUND:
+                troubles.append(f"round {rounds}: kills left {left}")
+            # Before the last restore: to remove a name changes its folder's time.
+            for name in left:
+                os.remove(os.path.join(target, name))
             whole = len(whole_files(tree, target))
             useful += 0 < whole < SMALL_FILES + LARGE_FILES
             ended = room.larder("restore", f"latest:{tree}", "--to", target, "--json")
             summary = ended.summary
             if ended.code != 0 or summary["kept"] != whole or summary["kept"] + summary["items"] != SMALL_FILES + LARGE_FILES:
                 troubles.append(f"round {rounds}: exit {ended.code}, {whole} were whole: {ended.said[-600:]}")
-            left = [name for name in names(target) if os.path.basename(name).startswith(".larder-")]
-            if len(left) > WRITERS * KILLS_PER_ROUND:
-                troubles.append(f"round {rounds}: kills left {left}")
-            for name in left:
-                os.remove(os.path.join(target, name))
+            if unfinished(target):
+                troubles.append(f"round {rounds}: a restore that ended left {unfinished(target)}")
             troubles += [f"round {rounds}: {line}" for line in difference(tree, target)[:5]]
             rounds += 1
             say(f"  round {rounds}: {kills} kills, {whole} files were whole before the last restore")
@@ -81,6 +84,11 @@ def names(tree):
     for folder, _, files in os.walk(tree):
         for name in files:
             yield os.path.relpath(os.path.join(folder, name), tree)
+
+
+def unfinished(target):
+    """Names that a restore gives what it has not put in place."""
+    return [name for name in names(target) if os.path.basename(name).startswith(".larder-")]
 
 
 def whole_files(tree, target):

@@ -26,7 +26,8 @@ const WHOLE_FRAME_PERCENT: u64 = 75;
 pub(crate) const SEGMENT_ENTRIES_MAX: usize = 256 << 10;
 /// The most a pack's end is first asked for: nearly always its directory is in it.
 const TAIL_BYTES: u64 = 64 << 10;
-const LEVEL: i32 = 3;
+/// Copies are packed as runs pack without being told otherwise: a prune knows no config of a set.
+const COMPRESSION: Compression = Compression::Default;
 
 /// Copies blobs into new packs, and names them in new segments.
 pub(crate) struct Copier<'run> {
@@ -44,7 +45,7 @@ impl<'run> Copier<'run> {
         Self {
             repository,
             packers: BlobKind::ALL.map(Packer::new),
-            builders: [Compression::Default.data_frame_bytes(), TREE_FRAME_BYTES].map(FrameBuilder::new),
+            builders: [COMPRESSION.data_frame_bytes(), TREE_FRAME_BYTES].map(FrameBuilder::new),
             entries: Default::default(),
             stored_bytes: 0,
         }
@@ -116,7 +117,7 @@ impl<'run> Copier<'run> {
     }
 
     fn encode(&mut self, kind: BlobKind, frame: &RawFrame) -> Result<()> {
-        self.append(kind, &frame.blobs, &encode_frame(&frame.bytes, LEVEL)?)
+        self.append(kind, &frame.blobs, &encode_frame(&frame.bytes, COMPRESSION.level(frame.blobs.len()))?)
     }
 
     /// Appends an encoded frame as it is.
