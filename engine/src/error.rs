@@ -38,6 +38,21 @@ pub enum EngineErrorKind {
 }
 
 impl EngineErrorKind {
+    /// Every one.
+    pub const ALL: [Self; 11] = [
+        Self::Usage,
+        Self::Config,
+        Self::NoRepository,
+        Self::WrongPassword,
+        Self::Busy,
+        Self::Store,
+        Self::Plugin,
+        Self::Damaged,
+        Self::Gone,
+        Self::Interrupted,
+        Self::Failed,
+    ];
+
     /// The word that `--json` prints.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 //! What the host does for a plugin.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,10 @@ pub trait ReaderServices: Send + Sync + 'static {
     fn owed(&self, after: Option<&ItemId>, most: usize) -> Result<Vec<Owed>>;
     /// Tells what the reader is doing, for the progress shown: `waiting 30 s for backup1@contoso.com`.
     fn progress(&self, text: &str);
+    /// Tells that the reader has waited for somebody's leave to go on, for the report: an account, a limit of the tenant.
+    fn waited(&self, on: &str, time: Duration) {
+        let _ = (on, time);
+    }
 }
 
 /// An item that an earlier run reported and could not read.
@@ -110,6 +114,11 @@ impl ReaderHost {
     /// Tells what the reader is doing, for the progress shown.
     pub fn progress(&self, text: &str) {
         self.0.progress(text);
+    }
+    /// Tells that the reader has waited for somebody's leave to go on: an account that was throttled, a limit of the tenant. Reports sum
+    /// these up by `on`, which people read; requests that waited side by side are told each.
+    pub fn waited(&self, on: &str, time: Duration) {
+        self.0.waited(on, time);
     }
 
     async fn aside<T: Send + 'static>(

@@ -32,7 +32,7 @@ pub use item::{
     Container, ContainerId, Cursor, Event, Item, ItemId, Kind, Name, Offer, Posix, ScopeId, StreamInfo, Tag,
     Unread,
 };
-pub use plugin::{Plugin, PluginInfo};
+pub use plugin::{Explained, Plugin, PluginInfo};
 pub use schema::{Key, Schema, Takes};
 pub use secret::{Secret, SecretRef};
 pub use source::{Body, Discovery, Finding, FindingLevel, Reader, ReadyBody, Source};

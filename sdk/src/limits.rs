@@ -21,6 +21,10 @@ pub const ITEM_BYTES_MAX: usize = 1 << 20;
 pub const VALUE_DEPTH_MAX: usize = 32;
 /// Longest error text that crosses the boundary, in bytes; longer ones are cut.
 pub const ERROR_TEXT_BYTES_MAX: usize = 8 << 10;
+/// Most codes that one plugin explains.
+pub const CODES_MAX: usize = 1000;
+/// Longest code of a finding or error, in bytes.
+pub const CODE_BYTES_MAX: usize = 64;
 /// Most entries in one page of a destination's listing.
 pub const LIST_PAGE_MAX: usize = 1000;
 /// Largest object a destination must take, in bytes.

@@ -35,6 +35,21 @@ pub struct PluginInfo {
     pub source: Option<Schema>,
     /// The options of a destination, if it is one. Options are texts; `Takes::Map` lets any through.
     pub destination: Option<Schema>,
+    /// What the codes of its findings and errors mean; each once.
+    pub codes: Vec<Explained>,
+}
+
+/// What a code means that findings and errors carry: a page of `larder explain`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// The code: lower case, digits and `-`, at most 64 bytes.
+    pub code: String,
+    /// One plain sentence: what is so when this code is seen.
+    pub meaning: String,
+    /// What to do about it, a step a line; empty if nothing is to be done.
+    pub remedy: String,
+    /// Where more is written: a URL or the name of a page.
+    pub more: Option<String>,
 }
 
 impl PluginInfo {
@@ -46,6 +61,7 @@ impl PluginInfo {
             summary: summary.to_owned(),
             source: None,
             destination: None,
+            codes: Vec::new(),
         }
     }
     /// It is a source with these options.
@@ -58,6 +74,12 @@ impl PluginInfo {
     #[must_use]
     pub fn with_destination(mut self, options: Schema) -> Self {
         self.destination = Some(options);
+        self
+    }
+    /// Its findings and errors carry codes, which mean this.
+    #[must_use]
+    pub fn with_codes(mut self, codes: Vec<Explained>) -> Self {
+        self.codes = codes;
         self
     }
 }

@@ -1,9 +1,9 @@
 //! What crosses the plugin boundary, in both directions.
 
 use larder_sdk::{
-    Capabilities, Container, Error, ErrorKind, Event, Finding, FindingLevel, Item, ItemId, Kind, ListPage,
-    LogLevel, Name, ObjectInfo, ObjectKey, Offer, Owed, PluginInfo, Schema, SecretRef, StreamInfo, Takes,
-    Time, Unread,
+    Capabilities, Container, Error, ErrorKind, Event, Explained, Finding, FindingLevel, Item, ItemId, Kind,
+    ListPage, LogLevel, Name, ObjectInfo, ObjectKey, Offer, Owed, PluginInfo, Schema, SecretRef, StreamInfo,
+    Takes, Time, Unread,
     abi::{
         check,
         messages::{
@@ -125,6 +125,12 @@ fn of_plugins() -> Vec<Target> {
         summary: "A plugin.".to_owned(),
         source: Some(schema),
         destination: None,
+        codes: vec![Explained {
+            code: "code".to_owned(),
+            meaning: "Meaning.".to_owned(),
+            remedy: "Remedy.".to_owned(),
+            more: Some("docs".to_owned()),
+        }],
     };
     let finding = Finding {
         level: FindingLevel::Warning,

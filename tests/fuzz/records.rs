@@ -8,12 +8,12 @@ use larder::{
     pack::{DirectoryBlob, DirectoryFrame, PackDirectory},
     repository::{ConfigRecord, DRAFT, SlotNote},
     snapshot::{
-        CheckpointRecord, ContainerOutcome, ContainerRecord, EndRecord, MarkRecord, Purpose, RemovalRecord,
-        RemovedSnapshot, SessionRecord, SnapshotOutcome, SnapshotRecord, Totals,
+        CheckpointRecord, ContainerOutcome, ContainerRecord, ContainerWork, EndRecord, MarkRecord, Purpose,
+        RemovalRecord, RemovedSnapshot, SessionRecord, SnapshotOutcome, SnapshotRecord, Totals,
     },
     tree::{Child, Node, Root},
 };
-use larder_sdk::{Container, Kind, Posix, Secret, Time, Value, codec};
+use larder_sdk::{Container, Finding, FindingLevel, Kind, Posix, Secret, Time, Value, codec};
 
 use crate::target::Target;
 
@@ -63,6 +63,31 @@ pub(crate) fn snapshot() -> SnapshotRecord {
         outcome: SnapshotOutcome::Incomplete,
         totals: Totals { items: 70_000, stored_bytes: 1 << 40, ..Totals::default() },
         segments: vec![(BlobKind::Data, NAME), (BlobKind::Tree, NAME)],
+        findings: vec![finding()],
+        more_findings: 0,
+    }
+}
+
+fn finding() -> Finding {
+    Finding {
+        level: FindingLevel::Warning,
+        subject: "/sharepoint".to_owned(),
+        code: "search-failed".to_owned(),
+        message: "search does not answer".to_owned(),
+        hint: Some("name the sites".to_owned()),
+    }
+}
+
+fn work() -> ContainerWork {
+    ContainerWork {
+        run: 300,
+        listed: 5,
+        read_items: 4,
+        read_bytes: 70_000,
+        deleted: 1,
+        millis: 1500,
+        skipped: vec![("infected".to_owned(), 2)],
+        waited_millis: vec![("backup1@contoso.com".to_owned(), 12_000)],
     }
 }
 
@@ -83,6 +108,7 @@ fn containers() -> Vec<ContainerRecord> {
         outcome,
         gone_since: None,
         deleted: 3,
+        work: work(),
     };
     let failed = ContainerOutcome::Failed("denied".to_owned());
     [ContainerOutcome::Done, ContainerOutcome::Unfinished, failed, ContainerOutcome::HeldBack(30, 100)]

@@ -162,5 +162,12 @@ def snapshot(name, data):
     found["outcome"] = r.choice(["complete", "incomplete"])
     found["totals"] = [r.uint() for _ in range(7)]
     found["segments"] = r.list(lambda: (r.uint(), r.take(16).hex()))
+    found["findings"], found["more_findings"] = r.list(lambda: finding(r)), r.uint()
     r.end()
     return found
+
+
+def finding(r):
+    """What discovery found wrong."""
+    level = r.choice(["good", "warning", "error"])
+    return {"level": level, "subject": r.text(), "code": r.text(), "message": r.text(), "hint": r.option(r.text)}

@@ -23,8 +23,7 @@ pub struct ContentReader {
     queue: VecDeque<(u8, BlobId)>,
     /// Chunks read and not yet passed on.
     ready: VecDeque<Bytes>,
-    /// `None` for a stream of one chunk: that chunk's id follows from the stream's digest and is checked as it is read.
-    hasher: Option<blake3::Hasher>,
+    hasher: blake3::Hasher,
     bytes: u64,
     expected: (u64, Digest),
 }
@@ -43,8 +42,7 @@ impl ContentReader {
             }
         };
         let expected = (stream.bytes, stream.digest);
-        let hasher = (stream.content != Content::One).then(blake3::Hasher::new);
-        Ok(Self { blobs, queue, ready: VecDeque::new(), hasher, bytes: 0, expected })
+        Ok(Self { blobs, queue, ready: VecDeque::new(), hasher: blake3::Hasher::new(), bytes: 0, expected })
     }
 
     /// The next chunk; `None` at the end, once everything was found to be right.
@@ -53,16 +51,12 @@ impl ContentReader {
             self.read_ahead()?;
         }
         if let Some(chunk) = self.ready.pop_front() {
-            if let Some(hasher) = &mut self.hasher {
-                hasher.update(&chunk);
-            }
+            self.hasher.update(&chunk);
             self.bytes += chunk.len() as u64;
             return Ok(Some(chunk));
         }
         let (bytes, digest) = self.expected;
-        let digest_holds =
-            self.hasher.as_ref().is_none_or(|hasher| hasher.finalize().as_bytes() == &digest.0);
-        if self.bytes == bytes && digest_holds {
+        if self.bytes == bytes && self.hasher.finalize().as_bytes() == &digest.0 {
             Ok(None)
         } else {
             Err(EngineError::damaged(format!(

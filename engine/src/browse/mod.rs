@@ -7,6 +7,7 @@ mod moves;
 mod name;
 mod pattern;
 mod place;
+mod report;
 mod view;
 
 pub use content::ContentReader;
@@ -14,6 +15,7 @@ pub(crate) use content::ids_of;
 pub use diff::{Change, DiffTotals, Difference, ShowDifference, diff};
 pub use find::{FindOptions, Hit, find};
 pub use name::{display_name, split_path};
+pub use report::{ContainerReport, ContainerStanding, OwedItem, RunReport, report};
 pub use view::{Broken, Entry, Found, SnapshotView, Visit};
 
 #[cfg(test)]

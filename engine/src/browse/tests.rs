@@ -13,7 +13,7 @@ use crate::{
     index::BlobKind,
     process::Interrupt,
     repository::{BlobReader, CreateOptions, Nodes, Repository, Saver, create},
-    snapshot::{ContainerOutcome, ContainerRecord, SnapshotOutcome, SnapshotRecord, Totals},
+    snapshot::{ContainerOutcome, ContainerRecord, ContainerWork, SnapshotOutcome, SnapshotRecord, Totals},
     store::{Store, memory::MemoryStore},
     tree::{self, Root},
 };
@@ -85,6 +85,7 @@ impl World {
             outcome: ContainerOutcome::Done,
             gone_since: None,
             deleted: 0,
+            work: ContainerWork::default(),
         };
         let value = nodes.wrap(&container).unwrap();
         let root = tree::edit(&nodes, None, &[(b"box".to_vec(), Some(value))]).unwrap();
@@ -105,6 +106,8 @@ impl World {
             outcome: SnapshotOutcome::Complete,
             totals: Totals::default(),
             segments: Vec::<(BlobKind, _)>::new(),
+            findings: Vec::new(),
+            more_findings: 0,
         }
     }
 

@@ -98,6 +98,16 @@ impl SnapshotView {
         &self.containers
     }
 
+    /// Containers that could not be read, and why.
+    pub(super) fn broken(&self) -> &[String] {
+        &self.broken
+    }
+
+    /// What reads the trees.
+    pub(super) fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
     /// What reads the blobs.
     pub fn blobs(&self) -> &Arc<BlobReader> {
         &self.blobs

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    cat, check, copy, diff, discover, export, find, forget, init, key, ls, manual, plugins, prune, restore,
-    run, snapshots, stats, validate,
+    cat, check, copy, diff, discover, explain, export, find, forget, init, key, ls, manual, plugins, prune,
+    report, restore, run, snapshots, stats, validate,
 };
 
 /// Shown below every command's help.
@@ -100,6 +100,9 @@ pub(super) enum Command {
     /// Write a snapshot, or a part of it, into a tar, zip or mailbox file.
     #[command(after_help = EXIT_CODES)]
     Export(export::Export),
+    /// Say what the run that took a snapshot did.
+    #[command(after_help = EXIT_CODES)]
+    Report(report::Report),
     /// Count what there is, and how much room it takes.
     #[command(after_help = EXIT_CODES)]
     Stats(stats::Stats),
@@ -118,6 +121,8 @@ pub(super) enum Command {
     /// List, add, remove and change what opens a repository: passwords and recovery keys.
     #[command(subcommand, after_help = EXIT_CODES)]
     Key(key::Key),
+    /// Say what a code of a finding or an error means and what to do.
+    Explain(explain::Explain),
     /// Show the plugins there are.
     #[command(subcommand, after_help = EXIT_CODES)]
     Plugins(plugins::Plugins),

@@ -7,6 +7,7 @@ mod context;
 mod copy;
 mod diff;
 mod discover;
+mod explain;
 mod export;
 mod find;
 mod forget;
@@ -21,6 +22,8 @@ mod progress;
 mod prompt;
 mod prune;
 mod repair;
+mod report;
+mod report_page;
 mod restore;
 mod run;
 mod snapshots;
@@ -81,6 +84,7 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Cat(command) => command.execute(&context()?),
         Command::Restore(command) => command.execute(&context()?),
         Command::Export(command) => command.execute(&context()?),
+        Command::Report(command) => command.execute(&context()?),
         Command::Stats(command) => command.execute(&context()?),
         Command::Check(command) => command.execute(&context()?),
         Command::Forget(command) => command.execute(&context()?),
@@ -89,6 +93,7 @@ fn execute(arguments: &Arguments, output: &Arc<Output>, around: &Surroundings) -
         Command::Man(command) => command.execute(output),
         Command::Copy(command) => command.execute(&context()?),
         Command::Key(command) => command.execute(&context()?),
+        Command::Explain(command) => command.execute(global, &around.environment, output),
         Command::Plugins(command) => command.execute(global, &around.environment, output),
     }
 }

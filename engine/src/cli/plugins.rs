@@ -44,11 +44,7 @@ impl Plugins {
         environment: &Environment,
         output: &Arc<Output>,
     ) -> Result<ExitCode> {
-        let config = find_config(global.config.as_deref(), environment)?;
-        let progress =
-            Progress::new(Arc::clone(output), Arc::new(SystemClock::new()), Told::Troubles, Interrupt::new());
-        let registry = context::registry(config.as_ref(), environment, &progress)?;
-        let all = registry.list();
+        let all = known(global, environment, output)?;
         match self {
             Self::List => list(output, &all)?,
             Self::Info { name } => {
@@ -62,6 +58,18 @@ impl Plugins {
         }
         Ok(ExitCode::Done)
     }
+}
+
+/// All plugins: part of this program, in the plugin path, or named by the config, if there is one.
+pub(super) fn known(
+    global: &Global,
+    environment: &Environment,
+    output: &Arc<Output>,
+) -> Result<Vec<PluginSummary>> {
+    let config = find_config(global.config.as_deref(), environment)?;
+    let progress =
+        Progress::new(Arc::clone(output), Arc::new(SystemClock::new()), Told::Troubles, Interrupt::new());
+    Ok(context::registry(config.as_ref(), environment, &progress)?.list())
 }
 
 fn list(output: &Output, all: &[PluginSummary]) -> Result<()> {

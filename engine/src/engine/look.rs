@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Engine, READ_CACHE_BYTES, SnapshotInfo, SnapshotSpec, snapshots};
 use crate::{
-    browse::{self, Broken, DiffTotals, Difference, FindOptions, Hit, split_path},
+    browse::{self, Broken, DiffTotals, Difference, FindOptions, Hit, RunReport, SnapshotView, split_path},
     error::{EngineError, Result},
     events::{Event, Phase},
     export::{self, ExportFormat, ExportReport, ExportTo},
@@ -64,6 +64,28 @@ impl Engine {
             Some(broken) => Err(broken.error.context(format_args!("part of `{}/`", broken.path))),
             None => Ok(sets),
         }
+    }
+
+    /// What the run that took a snapshot did, and how that differs from the snapshot it was built on.
+    pub fn report(&self, spec: &SnapshotSpec) -> Result<RunReport> {
+        let (view, info) = self.view(spec)?;
+        let before = match info.record.base {
+            Some(base) => {
+                let repository = Arc::clone(view.blobs().repository());
+                let found = snapshots(&repository, Some(&info.record.set), &*self.context.events)?;
+                found.into_iter().find(|one| one.id == base)
+            }
+            None => None,
+        };
+        let before = match before {
+            Some(before) => {
+                let view = SnapshotView::open(Arc::clone(view.blobs()), &before.record)?;
+                Some(((before.id, before.record), view))
+            }
+            None => None,
+        };
+        let before = before.as_ref().map(|(before, view)| (before.clone(), view));
+        Ok(browse::report((info.id, info.record), &view, before))
     }
 
     /// Compares two snapshots of one repository, or what is at a path of them and below it. Only what differs is read. What does not read

@@ -18,6 +18,9 @@ use crate::{
     tree::{self, Root},
 };
 
+/// Most findings that a snapshot keeps: they are read with it by every command that looks for one.
+const FINDINGS_MAX: usize = 100;
+
 impl Run<'_> {
     /// Makes what was read so far durable, and a root that the next run goes on from.
     pub(super) fn checkpoint(&self) -> Result<()> {
@@ -28,18 +31,20 @@ impl Run<'_> {
                 .active
                 .iter()
                 .map(|(id, active)| {
-                    (id.clone(), active.container.clone(), Arc::clone(&active.state), active.read)
+                    let parts = (active.container.clone(), Arc::clone(&active.state), active.read);
+                    (id.clone(), Arc::clone(&active.counts), parts)
                 })
                 .collect();
             (progress.finished.clone(), active)
         };
         let mut flushing = vec![(Arc::clone(&self.nodes), 0)];
-        for (id, container, state, read) in active {
+        for (id, counts, (container, state, read)) in active {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             let root = state.checkpoint()?;
             let record =
                 container_record(&container, root, state.counts(), read, ContainerOutcome::Unfinished);
-            records.insert(id, record);
+            let work = counts.work(self.setup.clock.elapsed());
+            records.insert(id, ContainerRecord { work, ..record });
             flushing.push((Arc::clone(state.nodes()), state.nodes().flushing()));
         }
         let root = self.edit_containers(&records, &[])?;
@@ -130,7 +135,7 @@ impl Run<'_> {
         let mut records = std::mem::take(&mut self.progress().finished);
         refuse_if_nothing_was_read(&records)?;
         let (dropped, lost_containers) = self.gone(&mut records)?;
-        let deleted = records.values_mut().map(|record| std::mem::take(&mut record.deleted)).sum();
+        let deleted = records.values_mut().map(take_deleted).sum();
         let root = self.edit_containers(&records, &dropped)?;
         let (Some(saver), Some(session)) = (&self.saver, &self.session) else {
             return Err(EngineError::failed("a dry run cannot be committed"));
@@ -155,12 +160,20 @@ impl Run<'_> {
             outcome,
             totals,
             segments: self.segments(saver),
+            more_findings: findings.len().saturating_sub(FINDINGS_MAX) as u64,
+            findings: findings.iter().take(FINDINGS_MAX).cloned().collect(),
         };
         let leftovers = session.commit(&snapshot, self.setup.clock.now())?;
         self.tell_leftovers(leftovers);
         self.setup.local.saw_run(&self.setup.set, self.base.run, session.name())?;
         Ok(self.summary(Some(session.name()), outcome, totals, records, findings))
     }
+}
+
+/// What a run removed in a container counts once: what is taken out here stands in the report alone.
+fn take_deleted(record: &mut ContainerRecord) -> u64 {
+    record.work.deleted = std::mem::take(&mut record.deleted);
+    record.work.deleted
 }
 
 /// A run in which no container could be read is a failure, not a snapshot.

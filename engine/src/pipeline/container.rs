@@ -10,13 +10,15 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, channel},
     },
+    time::Duration,
 };
 
 use larder_sdk::{Cursor, ErrorKind, Event, Item, ItemId, Name, Owed, ReaderServices, ScopeId};
 
 use super::{
     budget::Budget,
-    fetch::{FETCHERS, FetchQueue, Fetcher, Outcome, ReadCounts, Wanted},
+    counts::ContainerCounts,
+    fetch::{FETCHERS, FetchQueue, Fetcher, Outcome, Wanted},
     state::{ContainerState, Decision, debt},
 };
 use crate::{
@@ -40,7 +42,7 @@ pub(super) struct Shared<'run> {
     pub(super) saver: Option<&'run Saver>,
     pub(super) budget: &'run Budget,
     pub(super) source: &'run SourceHandle,
-    pub(super) counts: &'run ReadCounts,
+    pub(super) counts: &'run Arc<ContainerCounts>,
     pub(super) events: &'run Arc<dyn Events>,
     pub(super) clock: &'run dyn Clock,
     /// Set when the run must stop.
@@ -79,6 +81,7 @@ impl ContainerRun {
             name: self.name.clone(),
             state: Arc::clone(&self.state),
             events: Arc::clone(shared.events),
+            counts: Arc::clone(shared.counts),
             failed: Arc::clone(&failed),
         };
         let ended = self.read_beside(view, shared, container)?;
@@ -228,7 +231,7 @@ impl Steps<'_> {
             for event in events {
                 match event {
                     ReaderEvent::Offer { number, scope, item } => {
-                        self.shared.counts.listed.fetch_add(1, Ordering::Relaxed);
+                        self.shared.counts.listed(1);
                         let decision = state.decide(&scope, &item)?;
                         let read = matches!(decision, Decision::Read) && !item.streams.is_empty();
                         wanted.push(read && self.shared.saver.is_some());
@@ -291,8 +294,8 @@ impl Steps<'_> {
     fn count_dry(&self, to_fetch: &[Wanted]) {
         let bytes =
             to_fetch.iter().flat_map(|wanted| &wanted.item.streams).filter_map(|stream| stream.size).sum();
-        self.shared.counts.items.fetch_add(to_fetch.len() as u64, Ordering::Relaxed);
-        self.shared.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.shared.counts.read(to_fetch.len() as u64);
+        self.shared.counts.read_bytes(bytes);
     }
 
     /// Makes the steps whose turn it is, waiting until at most `left` are left.
@@ -310,7 +313,7 @@ impl Steps<'_> {
             }
             self.queue.flush();
             // Long bodies take long; the stop flag is looked at in between.
-            match self.outcomes.recv_timeout(std::time::Duration::from_millis(200)) {
+            match self.outcomes.recv_timeout(Duration::from_millis(200)) {
                 Ok(outcome) => {
                     self.done.0.insert(outcome.ticket, outcome.streams);
                 }
@@ -358,7 +361,7 @@ impl Steps<'_> {
         match step {
             Step::Read { scope, item, streams } => state.upsert(scope, *item, streams),
             Step::Unread { scope, id, parent, name, reason } => {
-                self.shared.counts.failed.fetch_add(1, Ordering::Relaxed);
+                self.shared.counts.failed();
                 self.tell(&name, ItemOutcome::Owed(reason.clone()));
                 state.owe(&id, debt(parent, name, scope, reason, self.shared.clock.now()))
             }
@@ -380,6 +383,7 @@ impl Steps<'_> {
                 state.scope_gone(&scope)
             }
             Event::Skipped { name, cause, .. } => {
+                self.shared.counts.skipped(&cause);
                 self.tell(&name, ItemOutcome::Skipped(cause));
                 Ok(())
             }
@@ -434,6 +438,7 @@ struct HostView {
     name: String,
     state: Arc<Mutex<ContainerState>>,
     events: Arc<dyn Events>,
+    counts: Arc<ContainerCounts>,
     /// The first question that could not be answered, by a fault of the store or ours.
     failed: Arc<Mutex<Option<EngineError>>>,
 }
@@ -460,6 +465,9 @@ impl ReaderServices for HostView {
     }
     fn owed(&self, after: Option<&ItemId>, most: usize) -> larder_sdk::Result<Vec<Owed>> {
         self.ask(|state| state.owed(after, most))
+    }
+    fn waited(&self, on: &str, time: Duration) {
+        self.counts.waited(on, time);
     }
     fn progress(&self, text: &str) {
         self.events.event(Told::Container { name: self.name.clone(), state: Shown::Doing(text.to_owned()) });

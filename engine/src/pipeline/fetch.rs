@@ -4,7 +4,6 @@ use std::{
     collections::VecDeque,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
         mpsc::{Sender, SyncSender, sync_channel},
     },
 };
@@ -12,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use larder_sdk::{Item, StreamInfo, limits::SMALL_BODY_BYTES_MAX};
 
-use super::{budget::Budget, stream::StreamStore};
+use super::{budget::Budget, counts::ContainerCounts, stream::StreamStore};
 use crate::{
     catalog::StreamRecord,
     error::Result,
@@ -35,15 +34,6 @@ const OPEN_BODY_BYTES: usize = 7 << 20;
 const PIECES_AHEAD: usize = 2;
 /// Most groups that wait for a fetcher.
 const GROUPS_WAITING_MAX: usize = FETCHERS * 2;
-
-/// What a run has read so far.
-#[derive(Default)]
-pub(super) struct ReadCounts {
-    pub(super) items: AtomicU64,
-    pub(super) bytes: AtomicU64,
-    pub(super) listed: AtomicU64,
-    pub(super) failed: AtomicU64,
-}
 
 /// An item whose streams are wanted.
 pub(super) struct Wanted {
@@ -156,7 +146,7 @@ pub(super) struct Fetcher<'run> {
     pub(super) budget: &'run Budget,
     pub(super) reader: &'run ReaderHandle,
     pub(super) queue: &'run FetchQueue,
-    pub(super) counts: &'run ReadCounts,
+    pub(super) counts: &'run ContainerCounts,
 }
 
 impl Fetcher<'_> {
@@ -192,7 +182,7 @@ impl Fetcher<'_> {
                     (Err(_), _) => {}
                 }
             }
-            self.counts.items.fetch_add(u64::from(streams.is_ok()), Ordering::Relaxed);
+            self.counts.read(u64::from(streams.is_ok()));
             // The container's thread may be gone because it failed: then nobody asks.
             drop(outcomes.send(Outcome { ticket: wanted.ticket, streams }));
         }
@@ -210,7 +200,7 @@ impl Fetcher<'_> {
     ) -> Result<larder_sdk::Result<StreamRecord>> {
         let (first, rest) = match body {
             Fetched::Whole(bytes) => {
-                self.counts.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                self.counts.read_bytes(bytes.len() as u64);
                 return store.whole(info, &bytes).map(Ok);
             }
             Fetched::Open { first, rest } => (first, rest),
@@ -222,7 +212,7 @@ impl Fetcher<'_> {
             let reading = scope.spawn(move || read_ahead(first, rest, &to_cut));
             let pieces = pieces;
             while let Ok(piece) = pieces.recv() {
-                self.counts.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                self.counts.read_bytes(piece.len() as u64);
                 open.write(&piece)?;
             }
             match reading.join() {
@@ -240,10 +230,11 @@ fn read_ahead(first: Bytes, mut rest: BodyHandle, to_cut: &SyncSender<Bytes>) ->
     let mut hasher = blake3::Hasher::new();
     let mut piece = first;
     loop {
-        hasher.update(&piece);
-        if to_cut.send(piece).is_err() {
+        // A clone is the same memory: the other thread need not wait until it is digested.
+        if to_cut.send(piece.clone()).is_err() {
             break;
         }
+        hasher.update(&piece);
         piece = match rest.read()? {
             Some(piece) => piece,
             None => break,

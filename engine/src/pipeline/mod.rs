@@ -11,6 +11,7 @@ mod base;
 mod budget;
 mod commit;
 mod container;
+mod counts;
 mod fetch;
 mod run;
 mod state;

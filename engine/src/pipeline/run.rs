@@ -16,7 +16,7 @@ use super::{
     base::{self, Base, Opening},
     budget::Budget,
     container::{ContainerRun, Ended, Shared},
-    fetch::ReadCounts,
+    counts::{ContainerCounts, ReadCounts},
     state::{ContainerState, StateCounts},
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     plugin::SourceHandle,
     process::Interrupt,
     repository::{BlobReader, LocalState, Nodes, Repository, Saver, Session},
-    snapshot::{ContainerOutcome, ContainerRecord, SnapshotOutcome, Totals},
+    snapshot::{ContainerOutcome, ContainerRecord, ContainerWork, SnapshotOutcome, Totals},
     tree::{self, Root},
 };
 
@@ -172,7 +172,7 @@ pub(super) struct Run<'setup> {
     pub(super) saver: Option<Arc<Saver>>,
     /// Of the snapshot's own tree.
     pub(super) nodes: Arc<Nodes>,
-    counts: ReadCounts,
+    counts: Arc<ReadCounts>,
     stop: AtomicBool,
     progress: Mutex<Progress>,
 }
@@ -189,6 +189,7 @@ pub(super) struct Progress {
 pub(super) struct Active {
     pub(super) container: Container,
     pub(super) state: Arc<Mutex<ContainerState>>,
+    pub(super) counts: Arc<ContainerCounts>,
     pub(super) read: Option<Time>,
 }
 
@@ -210,7 +211,7 @@ impl<'setup> Run<'setup> {
             nodes: nodes(&reader, None),
             reader,
             saver: None,
-            counts: ReadCounts::default(),
+            counts: Arc::default(),
             stop: AtomicBool::new(false),
             progress: Mutex::default(),
         }
@@ -330,14 +331,25 @@ impl<'setup> Run<'setup> {
         let read = before.as_ref().and_then(|record| record.read);
         let nodes = nodes(&self.reader, self.saver.as_ref());
         let state = Arc::new(Mutex::new(ContainerState::new(nodes, container.clone(), root, counts)));
-        let active = Active { container: container.clone(), state: Arc::clone(&state), read };
+        let work = Arc::new(ContainerCounts::new(
+            Arc::clone(&self.counts),
+            self.base.run,
+            before.as_ref().map(|record| &record.work),
+            self.setup.clock.elapsed(),
+        ));
+        let active = Active {
+            container: container.clone(),
+            state: Arc::clone(&state),
+            counts: Arc::clone(&work),
+            read,
+        };
         self.progress().active.insert(container.id.clone(), active);
         let shared = Shared {
             repository: &self.setup.repository,
             saver: self.saver.as_deref(),
             budget,
             source: &self.setup.source,
-            counts: &self.counts,
+            counts: &work,
             events: &self.setup.events,
             clock: &*self.setup.clock,
             stop: &self.stop,
@@ -355,7 +367,8 @@ impl<'setup> Run<'setup> {
             }
         };
         let done = outcome == ContainerOutcome::Done;
-        let record = self.finish_container(container, &state, outcome, read)?;
+        let record =
+            self.finish_container(container, &state, work.work(self.setup.clock.elapsed()), outcome, read)?;
         let mut progress = self.progress();
         progress.active.remove(&container.id);
         progress.finished.insert(container.id.clone(), record);
@@ -370,17 +383,18 @@ impl<'setup> Run<'setup> {
         &self,
         container: &Container,
         state: &Mutex<ContainerState>,
+        work: ContainerWork,
         outcome: ContainerOutcome,
         read: Option<Time>,
     ) -> Result<ContainerRecord> {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = state.counts();
         if let Some(held) = self.held_back(container, counts)? {
-            return Ok(held);
+            return Ok(ContainerRecord { work, ..held });
         }
         let read = if outcome == ContainerOutcome::Done { Some(self.setup.clock.now()) } else { read };
         let root = state.checkpoint()?;
-        Ok(container_record(container, root, counts, read, outcome))
+        Ok(ContainerRecord { work, ..container_record(container, root, counts, read, outcome) })
     }
 
     /// The old record, if more would be dropped than may be.
@@ -455,10 +469,10 @@ impl<'setup> Run<'setup> {
         let counts = Counts {
             containers: progress.finished.len() as u64,
             containers_total: Some(progress.containers_total),
-            items: self.counts.listed.load(Ordering::Relaxed),
-            bytes: self.counts.bytes.load(Ordering::Relaxed),
+            items: self.counts.listed(),
+            bytes: self.counts.bytes(),
             stored: self.saver.as_ref().map_or(0, |saver| saver.stored_bytes()),
-            failed: self.counts.failed.load(Ordering::Relaxed),
+            failed: self.counts.failed(),
             ..Counts::default()
         };
         drop(progress);
@@ -470,8 +484,8 @@ impl<'setup> Run<'setup> {
             containers: records.len() as u64,
             items: records.values().map(|record| record.items).sum(),
             owed: records.values().map(|record| record.owed).sum(),
-            read_items: self.counts.items.load(Ordering::Relaxed),
-            read_bytes: self.counts.bytes.load(Ordering::Relaxed),
+            read_items: self.counts.items(),
+            read_bytes: self.counts.bytes(),
             deleted,
             stored_bytes: self.saver.as_ref().map_or(0, |saver| saver.stored_bytes()),
         }
@@ -499,7 +513,7 @@ impl<'setup> Run<'setup> {
             snapshot,
             outcome,
             totals,
-            listed: self.counts.listed.load(Ordering::Relaxed),
+            listed: self.counts.listed(),
             resumed: self.base.checkpoint.is_some(),
             containers: records.into_values().map(summary).collect(),
             findings,
@@ -523,5 +537,6 @@ pub(super) fn container_record(
         outcome,
         gone_since: None,
         deleted: counts.deleted,
+        work: ContainerWork::default(),
     }
 }

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use larder_sdk::{
         HostServer,
         messages::{
             AskCursor, AskItem, AskOwed, AskScopes, AskSecret, Done, Log, Op, Progress, TheseOwed,
-            TheseScopes, ThisCursor, ThisItem, ThisSecret,
+            TheseScopes, ThisCursor, ThisItem, ThisSecret, Waited,
         },
     },
     codec::{self, Record},
@@ -92,6 +93,11 @@ impl HostServer for Services {
             Op::Progress => {
                 let Progress { services, text } = codec::decode(message)?;
                 self.reader(services)?.progress(cut(&text));
+                encode(&Done {})
+            }
+            Op::Waited => {
+                let Waited { services, on, millis } = codec::decode(message)?;
+                self.reader(services)?.waited(cut(&on), Duration::from_millis(millis));
                 encode(&Done {})
             }
             other => Err(Error::bug(format!("operation {other:?} is none of a host"))),

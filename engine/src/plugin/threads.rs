@@ -22,6 +22,8 @@ const IDLE_MAX: usize = 32;
 /// How often both ends look for each other before they sleep: calls mostly come in a row and are short, and waking a sleeping
 /// core takes longer than such a call. Whoever else is ready to run gets the core meanwhile.
 const LOOKS_BEFORE_SLEEP: usize = 256;
+/// A look that took longer gave the core to somebody who has work for it: then looking on only takes it away again.
+const LOOK_ALONE: Duration = Duration::from_micros(20);
 /// How often a waiting caller looks whether it was cancelled.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -130,12 +132,18 @@ impl CallThreads {
 
 /// Waits a moment without sleeping; `None` if nothing came, an error if nothing ever will.
 fn look<T>(queue: &Receiver<T>) -> Option<std::result::Result<T, ()>> {
+    let mut looked = Instant::now();
+    let mut alone = true;
     for _ in 0..LOOKS_BEFORE_SLEEP {
         match queue.try_recv() {
             Ok(found) => return Some(Ok(found)),
             Err(TryRecvError::Disconnected) => return Some(Err(())),
-            Err(TryRecvError::Empty) => thread::yield_now(),
+            Err(TryRecvError::Empty) if alone => thread::yield_now(),
+            Err(TryRecvError::Empty) => return None,
         }
+        let now = Instant::now();
+        alone = now - looked < LOOK_ALONE;
+        looked = now;
     }
     None
 }

@@ -12,7 +12,12 @@ use std::{
 use bytes::Bytes;
 use larder_sdk::ErrorKind;
 
-use super::{Repository, layout, objects::PACK_HEADER_BYTES};
+use super::{
+    Repository,
+    held::{Held, HeldBlobs},
+    layout,
+    objects::PACK_HEADER_BYTES,
+};
 use crate::{
     error::{EngineError, EngineErrorKind, Result},
     hash::{BlobId, Digest, ObjectName},
@@ -26,6 +31,7 @@ pub struct BlobReader {
     repository: Arc<Repository>,
     frames: Mutex<FrameCache>,
     packs: Mutex<HashMap<(BlobKind, ObjectName), Arc<LargeReader>>>,
+    held: HeldBlobs,
     snapshot: Option<Watched>,
 }
 
@@ -44,6 +50,7 @@ impl BlobReader {
             repository,
             frames: Mutex::new(FrameCache { bytes_max: cache_bytes, ..FrameCache::default() }),
             packs: Mutex::default(),
+            held: HeldBlobs::default(),
             snapshot: None,
         }
     }
@@ -58,6 +65,24 @@ impl BlobReader {
     /// The repository read from.
     pub fn repository(&self) -> &Arc<Repository> {
         &self.repository
+    }
+
+    /// Reads blobs, each frame of them once, and keeps them apart from their frames until what is returned is dropped. What cannot be read
+    /// is not kept, and found out about when it is wanted.
+    pub fn hold(self: &Arc<Self>, ids: &[BlobId]) -> Held {
+        let mut held = Vec::with_capacity(ids.len());
+        self.read_each(ids, |at, blob| {
+            if let Ok(blob) = blob {
+                self.held.add(ids[at], &blob);
+                held.push(ids[at]);
+            }
+        });
+        Held::new(Arc::clone(self), held)
+    }
+
+    /// Blobs that are held.
+    pub(super) fn held(&self) -> &HeldBlobs {
+        &self.held
     }
 
     /// A blob's bytes, checked against its id. They keep their frame in memory.
@@ -123,7 +148,7 @@ impl BlobReader {
     }
 
     /// Where a blob lies.
-    pub(super) fn locate(&self, id: &BlobId) -> Result<Location> {
+    pub fn locate(&self, id: &BlobId) -> Result<Location> {
         Self::located(id, self.repository.index().find(id.short())?)
     }
 
@@ -136,11 +161,8 @@ impl BlobReader {
 
     /// A blob out of its frame, checked against its id.
     pub(super) fn take_out(&self, id: &BlobId, location: &Location, frame: &Bytes) -> Result<Bytes> {
-        let range = location.offset as usize..location.offset as usize + location.bytes as usize;
-        if range.end > frame.len() {
-            return Err(damaged(location.kind, location.pack, "a frame is shorter than the index says"));
-        }
-        let blob = frame.slice(range);
+        let blob = Self::slice(location, frame)
+            .ok_or_else(|| damaged(location.kind, location.pack, "a frame is shorter than the index says"))?;
         if self.repository.keys().blob_id(&Digest::of(&blob)) != *id {
             return Err(damaged(
                 location.kind,
@@ -149,6 +171,13 @@ impl BlobReader {
             ));
         }
         Ok(blob)
+    }
+
+    /// A blob out of its frame, if that is long enough; not checked against its id.
+    pub(super) fn slice(location: &Location, frame: &Bytes) -> Option<Bytes> {
+        let start = location.offset as usize;
+        let end = start + location.bytes as usize;
+        (end <= frame.len()).then(|| frame.slice(start..end))
     }
 
     /// True if a blob's frame is in memory.

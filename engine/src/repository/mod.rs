@@ -3,6 +3,7 @@
 mod blobs;
 mod copies;
 mod create;
+mod held;
 mod index;
 mod keys;
 pub mod layout;
@@ -19,6 +20,7 @@ pub mod session;
 
 pub use blobs::BlobReader;
 pub use create::{CreateOptions, Maker, create, create_by};
+pub use held::Held;
 pub use index::{Claim, Index, IndexView, LoadedSegments};
 pub use keys::{LABEL_BYTES_MAX, Slot, SlotNote};
 pub use local::LocalState;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The draft of format 0 that this program writes and reads. Counts up whenever stored bytes change.
-pub const DRAFT: u32 = 5;
+pub const DRAFT: u32 = 6;
 
 /// What the config says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

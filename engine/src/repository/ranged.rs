@@ -10,12 +10,29 @@ const GAP_BYTES_MAX: u64 = 1 << 20;
 /// Most bytes that one request reads, unless a single frame is larger.
 const RANGE_BYTES_MAX: u64 = 4 << 20;
 
+/// When a blob is checked against its id.
+#[derive(Clone, Copy)]
+enum Check {
+    /// Each as it is read.
+    Ids,
+    /// By the digest of the stream they are part of.
+    Later,
+}
+
 impl BlobReader {
     /// Reads blobs and shows each, by its place among `ids`, in the order in which they lie in packs. Each is checked against its id
     /// and has its own error. Holds one range and one frame in memory, beside what `show` keeps and the cache.
-    pub fn read_each(&self, ids: &[BlobId], mut show: impl FnMut(usize, Result<Bytes>)) {
+    pub fn read_each(&self, ids: &[BlobId], show: impl FnMut(usize, Result<Bytes>)) {
+        self.each(ids, Check::Ids, show);
+    }
+
+    fn each(&self, ids: &[BlobId], check: Check, mut show: impl FnMut(usize, Result<Bytes>)) {
         let mut found = Vec::with_capacity(ids.len());
         for (at, id) in ids.iter().enumerate() {
+            if let Some(blob) = self.held().get(id) {
+                show(at, Ok(blob));
+                continue;
+            }
             match self.locate(id) {
                 Ok(location) => found.push((at, location)),
                 Err(_) => show(at, self.read(id)),
@@ -33,7 +50,11 @@ impl BlobReader {
                 let opened = self.frame(&place, sealed);
                 for (at, location) in frame {
                     let id = &ids[*at];
-                    let blob = opened.as_ref().ok().and_then(|frame| self.take_out(id, location, frame).ok());
+                    let take_out = |frame| match check {
+                        Check::Ids => self.take_out(id, location, frame).ok(),
+                        Check::Later => Self::slice(location, frame),
+                    };
+                    let blob = opened.as_ref().ok().and_then(take_out);
                     // What went wrong may be helped, and is told, blob by blob.
                     show(*at, blob.map_or_else(|| self.read(id), Ok));
                 }
@@ -41,7 +62,9 @@ impl BlobReader {
         }
     }
 
-    /// Reads the first of some blobs, in their order: at least one, and no more than have so many bytes together.
+    /// Reads the first of some blobs, in their order: at least one, and no more than have so many bytes together. Their frames are
+    /// opened, which proves that they are as they were written, but they are not checked against their ids: whoever reads a whole stream
+    /// checks its digest, and need not look at each byte twice.
     pub fn read_first(&self, ids: impl Iterator<Item = BlobId>, bytes_max: u64) -> Result<Vec<Bytes>> {
         let (mut first, mut bytes) = (Vec::new(), 0);
         for id in ids {
@@ -55,7 +78,7 @@ impl BlobReader {
         }
         let mut blobs = vec![Bytes::new(); first.len()];
         let mut failed = None;
-        self.read_each(&first, |at, blob| match blob {
+        self.each(&first, Check::Later, |at, blob| match blob {
             Ok(blob) => blobs[at] = blob,
             Err(error) => {
                 failed.get_or_insert(error);

@@ -19,7 +19,7 @@ use crate::{
     error::{EngineError, EngineErrorKind, Result},
     events::{Counts, Event, Events, ItemOutcome},
     process::Interrupt,
-    repository::BlobReader,
+    repository::{BlobReader, Held},
 };
 
 /// Most items of a batch.
@@ -44,9 +44,20 @@ pub(super) struct Job {
 pub(super) struct Batch {
     jobs: Vec<Job>,
     bytes: u64,
+    /// Keeps small chunks of theirs in memory until they are written; only dropped.
+    _held: Option<Arc<Held>>,
 }
 
 impl Batch {
+    /// A batch of items whose small chunks are held.
+    pub(super) fn holding(held: Arc<Held>) -> Self {
+        Self { _held: Some(held), ..Self::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     pub(super) fn push(&mut self, job: Job) {
         self.bytes += job.streams.iter().map(|stream| stream.bytes).sum::<u64>();
         self.jobs.push(job);

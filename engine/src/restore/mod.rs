@@ -2,6 +2,7 @@
 
 mod batch;
 pub mod directory;
+mod gather;
 mod plan;
 mod run;
 mod verify;

@@ -14,6 +14,7 @@ use super::{
     RestoreOptions, RestoreReport,
     batch::{Batch, Job, Writing},
     directory::{ContainerTarget, DirectoryOptions, DirectoryTarget, RestoreError, RestoreErrorKind},
+    gather::Gathered,
     plan::Filter,
 };
 use crate::{
@@ -70,6 +71,7 @@ pub fn restore(
             target: target.as_ref(),
             filter: &filter,
             batch: Batch::default(),
+            gathered: Gathered::default(),
             sender,
             skip,
             containers: HashMap::new(),
@@ -79,7 +81,7 @@ pub fn restore(
         } else {
             walk.entry(&start)?;
         }
-        walk.send()
+        walk.send_all()
     });
     if let Some(why) = writing.why_over() {
         return Err(why);
@@ -129,6 +131,8 @@ struct Walk<'run> {
     filter: &'run Filter,
     /// Items for the next writer that is free.
     batch: Batch,
+    /// Items for which it pays to be sorted.
+    gathered: Gathered,
     sender: SyncSender<Batch>,
     /// Parts of a path that stand above what is restored.
     skip: usize,
@@ -182,13 +186,33 @@ impl Walk<'_> {
         if record.folder && streams.is_empty() {
             return Ok(());
         }
-        self.batch.push(Job { container: target, path, shown, item, streams });
+        let job = Job { container: target, path, shown, item, streams };
+        if let Some(job) = self.gathered.take(self.view.blobs(), job) {
+            self.batch.push(job);
+        }
+        if self.gathered.is_full() {
+            self.send_gathered()?;
+        }
         if self.batch.is_full() { self.send() } else { Ok(()) }
     }
 
-    /// Hands over what was gathered.
+    /// Hands over everything that is left.
+    fn send_all(&mut self) -> Result<()> {
+        self.send()?;
+        self.send_gathered()
+    }
+
     fn send(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
+        self.hand_over(batch)
+    }
+
+    fn send_gathered(&mut self) -> Result<()> {
+        let mut batches = std::mem::take(&mut self.gathered).batches(self.view.blobs());
+        batches.try_for_each(|batch| self.hand_over(batch))
+    }
+
+    fn hand_over(&self, batch: Batch) -> Result<()> {
         self.sender.send(batch).map_err(|_| EngineError::failed("the threads that write files stopped"))
     }
 

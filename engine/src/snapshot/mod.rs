@@ -6,7 +6,7 @@ mod runs;
 
 pub use live::{CheckpointRecord, EndRecord, MarkRecord, Purpose, SessionRecord};
 pub use record::{
-    ContainerOutcome, ContainerRecord, RemovalRecord, RemovedSnapshot, SnapshotOutcome, SnapshotRecord,
-    Totals,
+    ContainerOutcome, ContainerRecord, ContainerWork, RemovalRecord, RemovedSnapshot, SnapshotOutcome,
+    SnapshotRecord, Totals,
 };
 pub use runs::{missing_run, missing_runs};

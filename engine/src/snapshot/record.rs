@@ -1,6 +1,6 @@
 //! The records themselves.
 
-use larder_sdk::{Container, Time, codec::Record};
+use larder_sdk::{Container, Finding, Time, codec::Record};
 use serde::{Deserialize, Serialize};
 
 use crate::{hash::ObjectName, index::BlobKind, tree::Root};
@@ -32,6 +32,10 @@ pub struct SnapshotRecord {
     pub totals: Totals,
     /// The index segments that the run wrote, so that a missing one is noticed and named.
     pub segments: Vec<(BlobKind, ObjectName)>,
+    /// What discovery found wrong, the first few of it.
+    pub findings: Vec<Finding>,
+    /// How many more findings there were.
+    pub more_findings: u64,
 }
 
 impl Record for SnapshotRecord {
@@ -86,11 +90,35 @@ pub struct ContainerRecord {
     pub gone_since: Option<Time>,
     /// Items removed since the last snapshot, for runs that go on from a checkpoint.
     pub deleted: u64,
+    /// What was done here last.
+    pub work: ContainerWork,
 }
 
 impl Record for ContainerRecord {
     const KIND: u16 = 33;
     const VERSION: u16 = 1;
+}
+
+/// What the last run that read a container did there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerWork {
+    /// That run's number; 0 if none has.
+    pub run: u64,
+    /// Items that the source listed or reported.
+    pub listed: u64,
+    /// Items whose streams were read.
+    pub read_items: u64,
+    /// Bytes of them.
+    pub read_bytes: u64,
+    /// Items removed.
+    pub deleted: u64,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// Items left out on purpose, by cause.
+    pub skipped: Vec<(String, u64)>,
+    /// For how many milliseconds the source waited for someone's leave to go on, by whose: an account, a limit of the tenant.
+    /// Requests wait side by side, so that it may be more than `millis`.
+    pub waited_millis: Vec<(String, u64)>,
 }
 
 /// How a run went in one container.

@@ -73,6 +73,8 @@ mod tests {
             outcome: SnapshotOutcome::Complete,
             totals: Totals::default(),
             segments: Vec::new(),
+            findings: Vec::new(),
+            more_findings: 0,
         };
         (name(run), record)
     }

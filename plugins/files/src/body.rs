@@ -1,7 +1,8 @@
 //! A file's bytes, read on threads that may block.
 //!
 //! A file of up to one piece is read whole when it is opened: one trip to a thread. A longer one is read one piece ahead
-//! of what the engine works on. Holes cost no reading: the system says where they are, and one shared buffer of zeros stands for them.
+//! of what the engine works on. Holes of a piece or more cost no reading: the system says where they are, and one shared buffer of zeros
+//! stands for them.
 
 use std::sync::OnceLock;
 
@@ -100,7 +101,7 @@ struct File {
     handle: OwnedFd,
     facts: Facts,
     at: u64,
-    /// Where the data that begins at or before `at` ends, as far as known. Without holes: no end.
+    /// Up to where there is data and short holes, as far as known. Without holes: no end.
     data_end: u64,
     ended: bool,
 }
@@ -112,7 +113,7 @@ impl File {
         let handle = open_quietly(root, id, flags)?;
         let facts = Facts::of(&rustix::fs::fstat(&handle)?);
         // A file of one piece is read whole, holes or not.
-        let holes = facts.sparse && facts.size > PIECE_BYTES_MAX as u64;
+        let holes = facts.sparse && facts.size > PIECE_BYTES_MAX as u64 && tells_holes(&handle);
         Ok(Self { handle, facts, at: 0, data_end: if holes { 0 } else { u64::MAX }, ended: false })
     }
 
@@ -123,39 +124,46 @@ impl File {
 
     /// The next piece. Sets `ended` as soon as it is known that nothing follows.
     fn piece(&mut self) -> rustix::io::Result<Option<Bytes>> {
-        if self.at >= self.data_end {
-            let data = self.next_data()?;
-            if data > self.at {
-                let length = (data - self.at).min(PIECE_BYTES_MAX as u64);
-                self.at += length;
-                return Ok(Some(zeros().slice(..length as usize)));
-            }
-            if self.ended {
-                return Ok(None);
-            }
+        if self.data_end.saturating_sub(self.at) < PIECE_BYTES_MAX as u64 {
+            self.find_data()?;
         }
-        self.read_data()
+        if self.at < self.data_end {
+            return self.read_data();
+        }
+        let data = match self.next_data(self.at)? {
+            Some(data) => data,
+            None => rustix::fs::seek(&self.handle, SeekFrom::End(0))?,
+        };
+        let length = data.saturating_sub(self.at).min(PIECE_BYTES_MAX as u64);
+        self.at += length;
+        self.ended = length == 0;
+        Ok((length > 0).then(|| zeros().slice(..length as usize)))
     }
 
-    /// Where data begins at or after `at`, or where the file ends; then `ended` is set once `at` is there.
-    fn next_data(&mut self) -> rustix::io::Result<u64> {
-        match rustix::fs::seek(&self.handle, SeekFrom::Data(self.at)) {
-            Ok(data) => {
-                if data == self.at {
-                    self.data_end = rustix::fs::seek(&self.handle, SeekFrom::Hole(self.at))?;
-                }
-                Ok(data)
-            }
-            Err(Errno::NXIO) => {
-                let end = rustix::fs::seek(&self.handle, SeekFrom::End(0))?;
-                self.ended = end <= self.at;
-                Ok(end.max(self.at))
-            }
-            // The file system does not know about holes.
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => {
-                self.data_end = u64::MAX;
-                Ok(self.at)
-            }
+    /// Moves `data_end` on over data and the holes between that are shorter than a piece: to ask for each of those by itself would cost more
+    /// than to read its zeros.
+    fn find_data(&mut self) -> rustix::io::Result<()> {
+        let from = self.data_end.max(self.at);
+        self.data_end = from;
+        while self.data_end - self.at < PIECE_BYTES_MAX as u64
+            && let Some(data) = self.next_data(self.data_end)?
+            && data.saturating_sub(self.data_end) < PIECE_BYTES_MAX as u64
+        {
+            self.data_end = match rustix::fs::seek(&self.handle, SeekFrom::Hole(data)) {
+                Ok(hole) if hole > data => hole,
+                // The file changes, or its system's answers make no sense: reading tells.
+                Ok(_) | Err(Errno::NXIO) => u64::MAX,
+                Err(errno) => return Err(errno),
+            };
+        }
+        Ok(())
+    }
+
+    /// Where data begins at or after a place; `None` if only a hole follows, or nothing.
+    fn next_data(&self, at: u64) -> rustix::io::Result<Option<u64>> {
+        match rustix::fs::seek(&self.handle, SeekFrom::Data(at)) {
+            Ok(data) => Ok(Some(data)),
+            Err(Errno::NXIO) => Ok(None),
             Err(errno) => Err(errno),
         }
     }
@@ -185,6 +193,11 @@ impl File {
         }
         Ok((!piece.is_empty()).then(|| piece.into()))
     }
+}
+
+/// True if the file system knows about holes.
+fn tells_holes(handle: &OwnedFd) -> bool {
+    !matches!(rustix::fs::seek(handle, SeekFrom::Data(0)), Err(Errno::INVAL | Errno::OPNOTSUPP))
 }
 
 /// Opens without changing the time of last access, where that is allowed: to the owner and to root.

@@ -5,9 +5,9 @@
 use std::collections::HashSet;
 
 use crate::{
-    Container, Error, ErrorKind, Event, Item, ItemId, Kind, ListPage, Name, ObjectKey, PluginInfo, Result,
-    Time, codec,
-    limits::{ITEM_BYTES_MAX, LIST_PAGE_MAX, STREAMS_MAX},
+    Container, Error, ErrorKind, Event, Explained, Item, ItemId, Kind, ListPage, Name, ObjectKey, PluginInfo,
+    Result, Time, codec,
+    limits::{CODE_BYTES_MAX, CODES_MAX, ERROR_TEXT_BYTES_MAX, ITEM_BYTES_MAX, LIST_PAGE_MAX, STREAMS_MAX},
 };
 
 /// Longest kind in bytes.
@@ -23,12 +23,43 @@ const PLUGIN_NAME_BYTES_MAX: usize = 64;
 
 /// A plugin's description of itself.
 pub fn info(info: &PluginInfo) -> Result<()> {
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let name = info.name.as_str();
-    if name.is_empty() || name.len() > PLUGIN_NAME_BYTES_MAX || !name.bytes().all(letter) {
+    if !is_word(name, PLUGIN_NAME_BYTES_MAX) {
         return Err(broken(format!("`{}` is no plugin name", name.escape_debug())));
     }
+    if info.codes.len() > CODES_MAX {
+        return Err(broken(format!(
+            "it explains {} codes, at most {CODES_MAX} are allowed",
+            info.codes.len()
+        )));
+    }
+    let mut seen = HashSet::with_capacity(info.codes.len());
+    for explained in &info.codes {
+        self::explained(explained)?;
+        if !seen.insert(&explained.code) {
+            return Err(broken(format!("code `{}` is explained twice", explained.code)));
+        }
+    }
     Ok(())
+}
+
+/// What a code means.
+fn explained(explained: &Explained) -> Result<()> {
+    let Explained { code, meaning, remedy, more } = explained;
+    if !is_word(code, CODE_BYTES_MAX) {
+        return Err(broken(format!("`{}` is no code", code.escape_debug())));
+    }
+    let texts = [meaning, remedy].into_iter().chain(more);
+    if meaning.is_empty() || texts.into_iter().any(|text| text.len() > ERROR_TEXT_BYTES_MAX) {
+        return Err(broken(format!("code `{code}` is explained by nothing, or by too much")));
+    }
+    Ok(())
+}
+
+/// Lower case, digits and `-`, and not too long.
+fn is_word(text: &str, bytes_max: usize) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.len() <= bytes_max && text.bytes().all(letter)
 }
 
 /// A container of a discovery.

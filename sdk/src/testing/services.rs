@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env, fs,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use crate::{
@@ -57,6 +58,7 @@ struct Memory {
     items: BTreeMap<ItemId, Item>,
     owed: BTreeMap<ItemId, Owed>,
     progress: Vec<String>,
+    waited: Vec<(String, Duration)>,
 }
 
 impl ReaderMemory {
@@ -88,6 +90,10 @@ impl ReaderMemory {
     pub fn cursors(&self) -> usize {
         lock(&self.0).cursors.len()
     }
+    /// For whom the reader waited, and how long.
+    pub fn waited(&self) -> Vec<(String, Duration)> {
+        lock(&self.0).waited.clone()
+    }
     /// What progress was told.
     pub fn progress(&self) -> Vec<String> {
         lock(&self.0).progress.clone()
@@ -108,6 +114,9 @@ impl ReaderServices for ReaderMemory {
         let memory = lock(&self.0);
         let later = memory.owed.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
         Ok(later.take(most).map(|(_, owed)| owed.clone()).collect())
+    }
+    fn waited(&self, on: &str, time: Duration) {
+        lock(&self.0).waited.push((on.to_owned(), time));
     }
     fn progress(&self, text: &str) {
         lock(&self.0).progress.push(text.to_owned());

@@ -21,7 +21,8 @@ use crate::{
     planted::{Bug, planted},
     repository::{BlobReader, Nodes, Repository, Session},
     snapshot::{
-        CheckpointRecord, ContainerOutcome, ContainerRecord, SnapshotOutcome, SnapshotRecord, Totals,
+        CheckpointRecord, ContainerOutcome, ContainerRecord, ContainerWork, SnapshotOutcome, SnapshotRecord,
+        Totals,
     },
     tree::{self, Node, NodeStore, Root},
 };
@@ -264,6 +265,7 @@ impl<'run> Run<'run> {
             outcome: ContainerOutcome::Done,
             gone_since: None,
             deleted: 0,
+            work: ContainerWork::default(),
         };
         let edit = (vec![container], Some(Self::value(&record)?));
         self.root = tree::edit(&self.draft, self.root, &[edit])?;
@@ -326,6 +328,8 @@ impl<'run> Run<'run> {
             outcome: SnapshotOutcome::Complete,
             totals: Totals::default(),
             segments: Vec::new(),
+            findings: Vec::new(),
+            more_findings: 0,
         };
         self.session.commit(&snapshot, now)?;
         self.machine.model().committed.insert(self.session.name());

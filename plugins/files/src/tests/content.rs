@@ -85,6 +85,29 @@ fn holes_come_back_as_zeros() {
     assert!(read_after(home.path(), "sparse", || ()).unwrap() == expected);
 }
 
+/// Files whose holes and data take turns, in every order of lengths.
+#[test]
+fn short_holes_between_data_come_back_too() {
+    const LENGTHS: [usize; 4] = [4096, 200_000, PIECE_BYTES_MAX, PIECE_BYTES_MAX + 8192];
+    let home = tempfile::tempdir().unwrap();
+    for first_is_data in [true, false] {
+        let file = fs::File::create(home.path().join("sparse")).unwrap();
+        let mut expected = Vec::new();
+        for turn in 0..2 * LENGTHS.len() * LENGTHS.len() {
+            let length = LENGTHS[turn / 2 % LENGTHS.len()].max(LENGTHS[turn / 8]);
+            if (turn % 2 == 0) == first_is_data {
+                let data = noise(length);
+                file.write_all_at(&data, expected.len() as u64).unwrap();
+                expected.extend(data);
+            } else {
+                expected.resize(expected.len() + length, 0);
+            }
+        }
+        file.set_len(expected.len() as u64).unwrap();
+        assert!(read_after(home.path(), "sparse", || ()).unwrap() == expected);
+    }
+}
+
 #[test]
 fn a_file_that_shrinks_or_grows_is_read_as_it_is() {
     let home = tempfile::tempdir().unwrap();

@@ -115,17 +115,13 @@ impl Caller {
     pub(crate) async fn request(&self, request: &Request) -> Result<Answer> {
         let host = format!("host {}", request.url.origin().ascii_serialization());
         let keys: Vec<&str> = self.keys.iter().map(String::as_str).chain([host.as_str()]).collect();
-        let tell = |text: &str| {
-            if let Some(progress) = &self.progress {
-                progress.progress(text);
-            }
-        };
         let mut tries = Tries::default();
         let mut throttles = 0;
         let mut renewed = BTreeSet::new();
         let deadline = Instant::now() + WAIT_MAX;
         loop {
-            let place = self.pool.place(self.service, self.only, &keys, deadline, &tell).await?;
+            let place =
+                self.pool.place(self.service, self.only, &keys, deadline, self.progress.as_ref()).await?;
             let account = place.account;
             match self.attempt(place, request, &host, &mut renewed).await? {
                 Attempt::Answer(answer) => return Ok(answer),

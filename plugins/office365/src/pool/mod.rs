@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use larder_sdk::{Error, ErrorKind, Host, LogLevel, Result};
+use larder_sdk::{Error, ErrorKind, Host, LogLevel, ReaderHost, Result};
 use tokio::{sync::Notify, time::Instant};
 
 pub(crate) use account::AccountId;
@@ -196,7 +196,7 @@ impl Pool {
         only: Option<AccountId>,
         keys: &[&str],
         deadline: Instant,
-        tell: &(dyn Fn(&str) + Sync),
+        reader: Option<&ReaderHost>,
     ) -> Result<Place> {
         loop {
             let changed = self.changed.notified();
@@ -221,12 +221,18 @@ impl Pool {
                     .with_retry_after(until - now));
                 }
                 let wait = until - now;
-                if wait >= LOOK_AGAIN {
-                    tell(&format!("waiting {} s for {}", wait.as_secs().max(1), self.accounts[account].user));
+                if let Some(reader) = reader.filter(|_| wait >= LOOK_AGAIN) {
+                    let text =
+                        format!("waiting {} s for {}", wait.as_secs().max(1), self.accounts[account].user);
+                    reader.progress(&text);
                 }
             }
             let look = now + LOOK_AGAIN;
             let _ = tokio::time::timeout_at(until.map_or(look, |until| until.min(look)), changed).await;
+            // To wait for one's turn among an account's requests is no throttle.
+            if let Some(reader) = reader.filter(|_| until.is_some()) {
+                reader.waited(&self.accounts[account].shown, now.elapsed());
+            }
         }
     }
 

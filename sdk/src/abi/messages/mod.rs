@@ -116,6 +116,8 @@ operations! {
     Owed = 0x1806,
     /// Host: [`Progress`] → [`Done`].
     Progress = 0x1807,
+    /// Host: [`Waited`] → [`Done`].
+    Waited = 0x1808,
 }
 
 /// Defines messages: structs with the numbers of their envelopes.
@@ -324,6 +326,15 @@ messages! {
     TheseOwed = ANSWER | Op::Owed as u16, version 1 {
         /// In order of id.
         owed: Vec<Owed>,
+    }
+    /// Note that a reader has waited.
+    Waited = Op::Waited as u16, version 1 {
+        /// The reader's services.
+        services: u64,
+        /// For whose leave: for people.
+        on: String,
+        /// For how long, in milliseconds.
+        millis: u64,
     }
     /// Show what a reader is doing.
     Progress = Op::Progress as u16, version 1 {

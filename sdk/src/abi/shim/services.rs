@@ -1,6 +1,6 @@
 //! The host's services, called through the boundary.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use zeroize::Zeroizing;
 
@@ -10,7 +10,7 @@ use crate::{
         HostLink,
         messages::{
             AskCursor, AskItem, AskOwed, AskScopes, AskSecret, Done, Log, Op, Progress, TheseOwed,
-            TheseScopes, ThisCursor, ThisItem, ThisSecret,
+            TheseScopes, ThisCursor, ThisItem, ThisSecret, Waited,
         },
     },
     codec::{self, Record},
@@ -75,6 +75,13 @@ impl ReaderServices for ForeignReaderServices {
     fn owed(&self, after: Option<&ItemId>, most: usize) -> Result<Vec<Owed>> {
         let question = AskOwed { services: self.number, after: after.cloned(), most: most as u64 };
         ask(&self.link, Op::Owed, &question).map(|TheseOwed { owed }| owed)
+    }
+
+    fn waited(&self, on: &str, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let question = Waited { services: self.number, on: on.to_owned(), millis };
+        // An older host does not know it; its reports say less.
+        let _ = ask::<_, Done>(&self.link, Op::Waited, &question);
     }
 
     fn progress(&self, text: &str) {
