@@ -360,6 +360,10 @@ def throttle(room, score):
             asked = sum(n for s in counters["requests"].values() for o in s.values() for n in o.values())
             score.check(f"{accounts} accounts: no request inside a back-off", early == 0, f"{counters['inside_backoff']}")
             say(f"  {asked} requests, throttled {counters['throttled']}")
+            report = inner.larder("report", "latest", "--json").records
+            waited = {who for one in report if one["type"] == "container" for who in one["work"]["waited_ms"]}
+            users = {account["user"] for account in tenant.about["accounts"]}
+            score.check(f"{accounts} accounts: the report says who waited", waited and waited <= users, waited)
             compare(inner, score, f"{accounts} accounts", listed(inner), tenant.manifest())
     ratio = seconds[1] / seconds[3]
     score.check(f"three accounts are {RATIO_MIN} times as fast", ratio >= RATIO_MIN, f"{seconds[1]:.1f} s / {seconds[3]:.1f} s = {ratio:.2f}")

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs::OpenOptions, io::Write as _, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
-use larder_sdk::FindingLevel;
+use larder_sdk::{FindingLevel, Time};
 use serde_json::{Value, json};
 
 use super::{
@@ -198,7 +198,8 @@ pub(super) fn owed_why(item: &OwedItem) -> String {
 
 fn head(report: &RunReport) -> Vec<String> {
     let record = &report.record;
-    let ran = record.finished.seconds.saturating_sub(record.started.seconds);
+    let nanos = |time: Time| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
+    let ran = (nanos(record.finished) - nanos(record.started)) / 1_000_000;
     let mut lines = vec![
         format!(
             "{}: run {}, snapshot {}, {}",
@@ -210,7 +211,7 @@ fn head(report: &RunReport) -> Vec<String> {
         format!(
             "  taken    {} in {}, on {} by {}",
             format::local_time(record.finished),
-            took(u64::try_from(ran).unwrap_or(0).saturating_mul(1000)),
+            took(u64::try_from(ran).unwrap_or(0)),
             format::name(&record.host),
             format::name(&record.program)
         ),
@@ -294,7 +295,7 @@ pub(super) fn cells(report: &RunReport, one: &ContainerReport) -> [String; 11] {
         of_run(format::count(sum(&work.skipped))),
         format::count(record.owed),
         of_run(took(work.millis)),
-        of_run(took(sum(&work.waited_millis))),
+        of_run(if work.waited_millis.is_empty() { "-".to_owned() } else { took(sum(&work.waited_millis)) }),
     ]
 }
 

@@ -181,6 +181,69 @@ fn stats_count_what_is_there_and_what_each_snapshot_brought() {
     assert!(shown.contains("each content once         300.0 kB   5.00 : 1"), "{shown}");
 }
 
+#[test]
+fn a_report_tells_what_each_run_did_beside_the_one_before() {
+    let folder = prepared();
+    let at = folder.path();
+    three_snapshots(at);
+    let records = done(at, "report latest --json").records();
+    let container = Ended::of_type(&records, "container").pop().unwrap();
+    let work = &container["work"];
+    let told = [&container["state"], &container["items_before"], &work["read_items"], &work["deleted"]];
+    assert_eq!(told.map(Value::to_string), [r#""current""#, "1", "2", "0"], "{container}");
+    let summary = records.last().unwrap();
+    let totals = ["totals", "totals_before"].map(|key| summary[key]["items"].as_u64().unwrap());
+    assert_eq!((summary["run"].as_u64(), totals), (Some(3), [3, 1]), "{summary}");
+
+    let text = done(at, "report").results;
+    for part in ["run 3,", "beside   run 2,", "THE RUN BEFORE", "/data", "current", "+2"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let first = done(at, "snapshots --json").records()[0]["id"].as_str().unwrap()[..8].to_owned();
+    let page = at.join("report.html");
+    done(at, &format!("report {first} --format html --to {}", page.display()));
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"), "{page}");
+    assert!(page.contains("/data") && !page.contains("<script"), "{page}");
+    assert_eq!(larder(at, "report latest:/data").code, 2);
+
+    done(at, "forget home --keep-last 1");
+    assert!(done(at, "report").results.contains("beside   nothing: snapshot "));
+}
+
+#[test]
+fn a_page_takes_no_name_for_markup() {
+    let folder = prepared();
+    let at = folder.path();
+    done(at, "init");
+    write(at, "a.txt", b"one", 1_100_000_000);
+    done(at, "run home --tag x");
+    let config = fs::read_to_string(at.join("larder.toml")).unwrap();
+    fs::write(at.join("larder.toml"), config.replace("/data\"", "/<b>&\"")).unwrap();
+    fs::rename(at.join("data"), at.join("<b>&")).unwrap();
+    done(at, "run home");
+    let page = done(at, "report --format html").results;
+    assert!(page.contains("/&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
+}
+
+#[test]
+fn every_code_has_a_page_and_an_unknown_one_a_suggestion() {
+    let folder = prepared();
+    let at = folder.path();
+    let all = done(at, "explain --json").records();
+    let codes: Vec<&str> = all.iter().map(|page| page["code"].as_str().unwrap()).collect();
+    assert!(codes.contains(&"no-repository") && codes.len() >= 11, "{codes:?}");
+    for code in codes {
+        let pages = done(at, &format!("explain {code} --json")).records();
+        assert!(pages.iter().all(|page| page["code"] == code && page["meaning"] != ""), "{pages:?}");
+    }
+    let text = done(at, "explain damaged").results;
+    assert!(text.contains("What to do:") && text.contains("larder check"), "{text}");
+    let unknown = larder(at, "explain no-repositry");
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.notes.contains("did you mean `no-repository`?"), "{}", unknown.notes);
+}
+
 fn bytes_below(path: &Path) -> u64 {
     if path.is_dir() {
         fs::read_dir(path).unwrap().map(|entry| bytes_below(&entry.unwrap().path())).sum()
