@@ -190,10 +190,10 @@ fn a_report_tells_what_each_run_did_beside_the_one_before() {
     let container = Ended::of_type(&records, "container").pop().unwrap();
     let work = &container["work"];
     let told = [&container["state"], &container["items_before"], &work["read_items"], &work["deleted"]];
-    assert_eq!(told.map(Value::to_string), [r#""current""#, "1", "2", "0"], "{container}");
+    assert_eq!(told.map(Value::to_string), [r#""current""#, "3", "2", "0"], "{container}");
     let summary = records.last().unwrap();
     let totals = ["totals", "totals_before"].map(|key| summary[key]["items"].as_u64().unwrap());
-    assert_eq!((summary["run"].as_u64(), totals), (Some(3), [3, 1]), "{summary}");
+    assert_eq!((summary["run"].as_u64(), totals), (Some(3), [5, 3]), "{summary}");
 
     let text = done(at, "report").results;
     for part in ["run 3,", "beside   run 2,", "THE RUN BEFORE", "/data", "current", "+2"] {
@@ -221,8 +221,9 @@ fn a_page_takes_no_name_for_markup() {
     let config = fs::read_to_string(at.join("larder.toml")).unwrap();
     fs::write(at.join("larder.toml"), config.replace("/data\"", "/<b>&\"")).unwrap();
     fs::rename(at.join("data"), at.join("<b>&")).unwrap();
-    done(at, "run home");
+    assert_eq!(larder(at, "run home").code, 3, "the old folder is gone");
     let page = done(at, "report --format html").results;
+    assert!(page.contains(r#"class="gone">gone"#) && page.contains("its last state is kept"), "{page}");
     assert!(page.contains("/&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
 }
 
