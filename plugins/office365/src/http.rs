@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 use larder_sdk::{Error, ErrorKind};
 use url::Url;
 
+use crate::codes::{self, Code};
+
 /// Time to reach a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time from sending a request to the first byte of its answer.
@@ -101,6 +103,17 @@ impl fmt::Display for HttpError {
 
 impl std::error::Error for HttpError {}
 
+impl HttpError {
+    /// What hinders, as far as the client library tells; `None` if the connection broke in the middle.
+    pub(crate) fn code(&self) -> Option<&'static Code> {
+        match self {
+            Self::Broken { source, .. } if source.is_connect() => Some(why_unconnected(&causes(source))),
+            Self::Silent { .. } => Some(codes::NO_ANSWER),
+            _ => None,
+        }
+    }
+}
+
 impl From<HttpError> for Error {
     fn from(error: HttpError) -> Self {
         let kind = match &error {
@@ -108,7 +121,38 @@ impl From<HttpError> for Error {
             HttpError::TooLarge { .. } => ErrorKind::CorruptItem,
             HttpError::Malformed { .. } => ErrorKind::Bug,
         };
-        Self::new(kind, error.to_string())
+        let told = Self::new(kind, error.to_string());
+        match error.code() {
+            Some(code) => told.with_code(code.code).with_hint(code.remedy),
+            None => told,
+        }
+    }
+}
+
+/// All causes of an error in one text, the outermost first.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
+/// Sorts the texts of the libraries below: they tell these causes apart by words alone.
+fn why_unconnected(causes: &str) -> &'static Code {
+    let causes = causes.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| causes.contains(word));
+    if says(&["certificate", "unknownissuer"]) {
+        codes::TLS_UNTRUSTED
+    } else if says(&["proxy", "tunnel"]) {
+        codes::PROXY_REFUSED
+    } else if says(&["dns error", "lookup address", "name or service", "no such host"]) {
+        codes::HOST_UNKNOWN
+    } else {
+        codes::UNREACHABLE
     }
 }
 
@@ -266,9 +310,32 @@ impl Response {
         }
         Ok(all.freeze())
     }
+}
 
-    /// The whole body as text, of at most [`ANSWER_BYTES_MAX`]; what is no UTF-8 is replaced.
-    pub(crate) async fn text(self) -> Result<String, HttpError> {
-        Ok(String::from_utf8_lossy(&self.bytes(ANSWER_BYTES_MAX).await?).into_owned())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hinders_a_connection_is_told_apart() {
+        let expected = [
+            ("client error (Connect): invalid peer certificate: UnknownIssuer", "tls-untrusted"),
+            ("client error (Connect): tunnel error: proxy authorization required", "proxy-refused"),
+            ("client error (Connect): dns error: failed to lookup address information", "host-unknown"),
+            ("client error (Connect): tcp connect error: Connection refused (os error 111)", "unreachable"),
+        ];
+        for (text, code) in expected {
+            assert_eq!(why_unconnected(text).code, code, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_told_as_such() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = Url::parse(&format!("http://127.0.0.1:{port}/?secret")).unwrap();
+        let error = Http::new(true).unwrap().send(Request::get(url, Expects::Any)).await.unwrap_err();
+        let error = Error::from(error);
+        assert_eq!((error.code(), error.kind()), (Some("unreachable"), ErrorKind::Unavailable));
+        assert!(!error.message().contains("secret") && error.hint().is_some(), "{error}");
     }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::doc_markdown, reason = "SharePoint, OneDrive, OData and ETag are names, not code")]
 
 mod auth;
+pub mod codes;
 mod error;
 mod exchange;
 mod feed;

@@ -6,13 +6,15 @@ mod schema;
 use larder_sdk::{Error, ErrorKind, Result, Secret, SecretRef};
 use serde::Deserialize;
 
-pub(crate) use hosts::Hosts;
+pub(crate) use hosts::{Hosts, is_private};
 pub(crate) use schema::schema;
 
 /// Requests an account has on the way at once, per service, unless the config says otherwise.
 const CONCURRENCY_DEFAULT: u32 = 4;
 /// Most requests at once that a config may ask of one account.
 const CONCURRENCY_MAX: u32 = 64;
+/// Longest time that a new credential may be given to take effect, in seconds.
+const GRACE_SECONDS_MAX: u32 = 7 * 24 * 3600;
 /// Letters in an app password as the portal shows it.
 const APP_PASSWORD_LETTERS: usize = 16;
 
@@ -57,8 +59,10 @@ pub(crate) enum Authentication {
     Office365,
     /// Basic for both.
     Basic,
+    /// As `office365`; a password that the cloud does not take goes to the domain's federation service.
     Adfs,
     Ntlm,
+    /// An application's own tokens for both.
     Oauth,
 }
 
@@ -98,6 +102,8 @@ impl Service {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccountOptions {
+    /// Empty for an application until the options are checked: then its id.
+    #[serde(default)]
     pub(crate) user: String,
     #[serde(default)]
     pub(crate) password: Option<SecretRef>,
@@ -110,15 +116,16 @@ pub(crate) struct AccountOptions {
     pub(crate) label: Option<String>,
     #[serde(default = "concurrency_default")]
     pub(crate) max_concurrency: u32,
-    // The three below belong to `oauth`, which is refused at start; they are read so that such a config fails for that reason.
+    /// For how long a credential that was never accepted counts as new rather than wrong.
     #[serde(default)]
-    #[expect(dead_code, reason = "read by the schema; used once OAuth signs in")]
+    pub(crate) grace_seconds: u32,
+    /// The three below belong to `oauth`.
+    #[serde(default)]
     pub(crate) client_id: Option<String>,
     #[serde(default)]
-    #[expect(dead_code, reason = "read by the schema; used once OAuth signs in")]
     pub(crate) client_secret: Option<SecretRef>,
+    /// PEM with certificate and key.
     #[serde(default)]
-    #[expect(dead_code, reason = "read by the schema; used once OAuth signs in")]
     pub(crate) certificate: Option<SecretRef>,
 }
 
@@ -256,6 +263,13 @@ impl Options {
             options.sharepoint = Some(SharePointOptions::default());
             options.exchange = Some(ExchangeOptions::default());
         }
+        for account in &mut options.accounts {
+            if let (Authentication::Oauth, true, Some(id)) =
+                (account.authentication, account.user.trim().is_empty(), &account.client_id)
+            {
+                account.user.clone_from(id);
+            }
+        }
         options.check()?;
         Ok(options)
     }
@@ -267,11 +281,26 @@ impl Options {
         for account in &self.accounts {
             account.check()?;
         }
+        // One user may have a credential for each service.
         let twice = self.accounts.iter().enumerate().find(|(at, account)| {
-            self.accounts[..*at].iter().any(|other| other.user.eq_ignore_ascii_case(&account.user))
+            self.accounts[..*at].iter().any(|other| {
+                other.user.eq_ignore_ascii_case(&account.user)
+                    && other.services.iter().any(|service| account.services.contains(service))
+            })
         });
         if let Some((_, account)) = twice {
-            return Err(configuration(format!("accounts names {} twice", account.user)));
+            return Err(configuration(format!("accounts names {} twice for one service", account.user)));
+        }
+        let impersonates =
+            self.exchange.as_ref().is_none_or(|exchange| exchange.access == Access::Impersonation);
+        let application = |account: &&AccountOptions| {
+            account.authentication == Authentication::Oauth && account.services.contains(&Service::Exchange)
+        };
+        if let Some(account) = self.accounts.iter().find(application).filter(|_| !impersonates) {
+            return Err(configuration(format!(
+                "account {}: an application opens mailboxes by impersonation alone, and exchange.access says otherwise",
+                account.user
+            )));
         }
         for service in Service::ALL.into_iter().filter(|service| self.reads(*service)) {
             if !self.accounts.iter().any(|account| account.services.contains(&service)) {
@@ -293,23 +322,37 @@ impl Options {
 impl AccountOptions {
     fn check(&self) -> Result<()> {
         let user = &self.user;
-        if matches!(self.authentication, Authentication::Adfs | Authentication::Ntlm | Authentication::Oauth)
-        {
-            let word = self.authentication.as_str();
+        let word = self.authentication.as_str();
+        if self.authentication == Authentication::Ntlm {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("account {user}: authentication {word:?} is not built yet; \"office365\" and \"basic\" are"),
+                format!("account {user}: authentication {word:?} is not built yet"),
             )
             .with_code("authentication-unsupported"));
         }
-        if user.trim().is_empty() {
-            return Err(configuration("an account has an empty user"));
-        }
-        if self.password.is_none() {
-            return Err(configuration(format!("account {user}: password is missing")));
+        if self.authentication == Authentication::Oauth {
+            self.check_application()?;
+        } else {
+            if user.trim().is_empty() {
+                return Err(configuration("an account has no user"));
+            }
+            if self.password.is_none() {
+                return Err(configuration(format!("account {user}: password is missing")));
+            }
+            if self.client_id.is_some() || self.client_secret.is_some() || self.certificate.is_some() {
+                return Err(configuration(format!(
+                    "account {user}: client_id, client_secret and certificate belong to authentication \"oauth\", and it is {word:?}"
+                )));
+            }
         }
         if self.services.is_empty() {
             return Err(configuration(format!("account {user}: services is empty")));
+        }
+        if self.grace_seconds > GRACE_SECONDS_MAX {
+            return Err(configuration(format!(
+                "account {user}: grace_seconds is {}, at most {GRACE_SECONDS_MAX} (a week)",
+                self.grace_seconds
+            )));
         }
         if !(1..=CONCURRENCY_MAX).contains(&self.max_concurrency) {
             return Err(configuration(format!(
@@ -319,17 +362,42 @@ impl AccountOptions {
         }
         Ok(())
     }
+
+    fn check_application(&self) -> Result<()> {
+        let Some(id) = self.client_id.as_deref().filter(|id| !id.trim().is_empty()) else {
+            return Err(configuration("an account with authentication \"oauth\" has no client_id"));
+        };
+        if self.password.is_some() {
+            return Err(configuration(format!(
+                "application {id}: password does not belong to authentication \"oauth\""
+            )));
+        }
+        match (&self.certificate, &self.client_secret) {
+            (Some(_), None) | (None, Some(_)) => Ok(()),
+            (None, None) => Err(configuration(format!(
+                "application {id}: neither certificate nor client_secret is given"
+            ))),
+            (Some(_), Some(_)) => Err(configuration(format!(
+                "application {id}: certificate and client_secret exclude each other"
+            ))),
+        }
+    }
 }
 
 /// A password as it was meant: without white space around it, and without the blanks that some portals show inside
 /// an app password. Blanks inside any other password stay.
 pub(crate) fn clean_password(secret: &Secret) -> Secret {
     let text = secret.expose().trim();
-    let letters: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let app_password = letters.len() == APP_PASSWORD_LETTERS
-        && letters.bytes().all(|byte| byte.is_ascii_lowercase())
-        && text.split_whitespace().all(|group| group.len() == 4 || group.len() == APP_PASSWORD_LETTERS);
-    Secret::new(if app_password { letters } else { text.to_owned() })
+    let grouped =
+        text.split_whitespace().all(|group| group.len() == 4 || group.len() == APP_PASSWORD_LETTERS);
+    // Wiped after use like the secret itself.
+    let letters = Secret::new(text.chars().filter(|c| !c.is_whitespace()).collect::<String>());
+    if grouped && is_app_password(letters.expose()) { letters } else { Secret::new(text) }
+}
+
+/// True if a password looks like one that the cloud makes: sixteen lower-case letters.
+pub(crate) fn is_app_password(text: &str) -> bool {
+    text.len() == APP_PASSWORD_LETTERS && text.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
 fn configuration(message: impl Into<String>) -> Error {
@@ -359,16 +427,78 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_refused_in_plain_words() {
-        let error = parse(r#","authentication":"oauth","client_id":"x""#).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.message().contains("a@b.c") && error.message().contains("oauth"));
+    fn what_does_not_fit_is_refused_in_plain_words() {
         assert_eq!(parse(r#","max_concurrency":0"#).unwrap_err().kind(), ErrorKind::Configuration);
         assert_eq!(parse(r#","pasword":"x""#).unwrap_err().kind(), ErrorKind::Configuration);
+        let error = parse(r#","client_id":"x""#).unwrap_err();
+        assert!(error.message().contains("a@b.c") && error.message().contains("oauth"), "{error}");
+        assert!(parse(r#","grace_seconds":604801"#).unwrap_err().message().contains("a week"));
+    }
+
+    fn application(keys: &str, rest: &str) -> Result<Options> {
+        Options::parse(&format!(r#"{{"tenant":"t","accounts":[{{"authentication":"oauth"{keys}}}]{rest}}}"#))
     }
 
     #[test]
-    fn blanks_go_from_app_passwords_only() {
+    fn an_application_needs_an_id_and_one_proof() {
+        let with = |keys: &str| application(keys, "");
+        let options = with(r#","client_id":"0a","certificate":{"file":"a.pem"}"#).unwrap();
+        assert_eq!(options.accounts[0].user, "0a", "it is called by its id");
+        assert!(with(r#","client_id":"0a","client_secret":{"env":"S"}"#).is_ok());
+        for (keys, told) in [
+            (r#","certificate":{"file":"a.pem"}"#, "client_id"),
+            (r#","client_id":"0a""#, "neither"),
+            (r#","client_id":"0a","certificate":{"file":"a"},"client_secret":{"env":"S"}"#, "exclude"),
+            (r#","client_id":"0a","certificate":{"file":"a"},"password":{"env":"S"}"#, "password"),
+        ] {
+            let error = with(keys).unwrap_err();
+            assert!(error.message().contains(told), "{keys}: {error}");
+        }
+        let own = application(
+            r#","client_id":"0a","client_secret":{"env":"S"}"#,
+            r#","exchange":{"access":"own"}"#,
+        );
+        assert!(own.unwrap_err().message().contains("impersonation"));
+    }
+
+    #[test]
+    fn s0_3_the_kind_of_authentication_is_chosen_by_one_word() {
+        for (word, kind) in [
+            ("office365", Authentication::Office365),
+            ("adfs", Authentication::Adfs),
+            ("basic", Authentication::Basic),
+        ] {
+            let options = parse(&format!(r#","authentication":"{word}""#)).unwrap();
+            assert_eq!(options.accounts[0].authentication, kind);
+        }
+        assert_eq!(
+            parse("").unwrap().accounts[0].authentication,
+            Authentication::Office365,
+            "no word is needed"
+        );
+        assert!(parse(r#","authentication":"magic""#).is_err());
+    }
+
+    #[test]
+    fn s2_5_one_user_may_have_a_credential_for_each_service() {
+        let two = |first: &str, second: &str| {
+            let account = |services: &str| {
+                format!(r#"{{"user":"a@b.c","password":{{"env":"P"}},"services":[{services}]}}"#)
+            };
+            Options::parse(&format!(
+                r#"{{"tenant":"t","accounts":[{},{}]}}"#,
+                account(first),
+                account(second)
+            ))
+        };
+        assert!(two(r#""exchange""#, r#""sharepoint""#).is_ok());
+        assert!(
+            two(r#""exchange","sharepoint""#, r#""sharepoint""#).unwrap_err().message().contains("twice")
+        );
+    }
+
+    #[test]
+    fn s1_1_blanks_go_from_app_passwords_only() {
         let clean = |text: &str| clean_password(&Secret::new(text)).expose().to_owned();
         assert_eq!(clean(" abcd efgh ijkl mnop \n"), "abcdefghijklmnop");
         assert_eq!(clean("abcdefghijklmnop"), "abcdefghijklmnop");

@@ -53,7 +53,7 @@ impl Office365 {
 #[async_trait]
 impl Source for Office365 {
     async fn validate(&self) -> Result<Vec<Finding>> {
-        let mut findings = validate::domains(&self.pool).await;
+        let mut findings = validate::accounts(&self.pool).await;
         if let Some(wanted) = &self.options.sharepoint {
             findings.extend(validate::sharepoint(&self.pool, &self.hosts, wanted).await);
         }

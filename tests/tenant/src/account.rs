@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::federation::FEDERATED_DOMAIN;
+
 /// Domain of every user.
 pub const DOMAIN: &str = "contoso.example";
 
@@ -75,6 +77,11 @@ pub enum AccountState {
     Revoked,
     /// Every sign-in is refused so, even with the right password. Living sessions go on.
     Refused(Refusal),
+    /// A change has not spread yet: so many sign-ins fail as a wrong password, then it is active.
+    Spreading {
+        /// Sign-ins still to be refused.
+        refusals: u32,
+    },
 }
 
 /// One account.
@@ -101,6 +108,23 @@ pub struct Account {
 }
 
 impl Account {
+    /// An account `service1` of the federated domain: the cloud knows its app password, its own service the normal one.
+    pub fn federated(number: u32) -> Self {
+        let user = format!("service{number}@{FEDERATED_DOMAIN}");
+        Self { user, display_name: format!("Service {number}"), ..Self::backup(number + 1000) }
+    }
+
+    fn is_federated(&self) -> bool {
+        self.user.rsplit_once('@').is_some_and(|(_, domain)| domain == FEDERATED_DOMAIN)
+    }
+
+    /// Whether the domain's own service takes a password.
+    pub(crate) fn is_known_to_provider(&self, password: &str) -> bool {
+        self.is_federated()
+            && self.password == password
+            && self.state != AccountState::Refused(Refusal::Disabled)
+    }
+
     /// A pool account `backupN`, active, with an app password of its own.
     pub fn backup(number: u32) -> Self {
         let letters: String = (0..16u32)
@@ -156,6 +180,13 @@ impl Accounts {
         if entry.failures.locked_until.is_some_and(|until| now < until) {
             return Err(Refusal::Locked);
         }
+        if let AccountState::Spreading { refusals } = &mut entry.account.state {
+            if *refusals > 0 {
+                *refusals -= 1;
+                return Err(Refusal::WrongPassword);
+            }
+            entry.account.state = AccountState::Active;
+        }
         let account = &entry.account;
         if let AccountState::Refused(why) = account.state {
             return Err(why);
@@ -168,6 +199,15 @@ impl Accounts {
             }
         }
         verdict.map(|()| account.clone())
+    }
+
+    /// Judges a user for whom the domain's own service vouches.
+    pub fn check_vouched(&self, user: &str) -> Result<Account, Refusal> {
+        let account = self.get(user).filter(Account::is_federated).ok_or(Refusal::NoUser)?;
+        match account.state {
+            AccountState::Refused(why) => Err(why),
+            _ => Ok(account),
+        }
     }
 
     /// The account of `user`, if there is one.
@@ -202,7 +242,8 @@ fn judge(account: &Account, password: &str) -> Result<(), Refusal> {
     if app && account.state == AccountState::Active {
         return Ok(());
     }
-    if password != account.password {
+    // What only the domain's own service knows is wrong here.
+    if password != account.password || account.is_federated() {
         return Err(Refusal::WrongPassword);
     }
     match account.mfa {

@@ -14,12 +14,14 @@
 #![expect(clippy::doc_markdown, reason = "SharePoint, OneDrive and OData are names of products, not of code")]
 
 pub mod account;
+pub mod application;
 pub mod clock;
 pub mod content;
 mod control;
 pub mod counters;
 pub mod exchange;
 pub mod fault;
+pub mod federation;
 pub mod gate;
 mod login;
 pub mod shared;

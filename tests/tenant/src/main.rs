@@ -2,13 +2,17 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use larder_tenant::application::{Application, SelfSigned};
 use larder_tenant::content::Size;
 use larder_tenant::gate::Throttle;
 use larder_tenant::{Tenant, TenantOptions};
 use serde_json::Value;
+
+/// The id of the application that `--application` registers.
+const CLIENT_ID: &str = "00000000-0000-4000-8000-0000000000aa";
 
 /// Serves a simulated Microsoft 365 tenant on loopback until standard input closes. Prints one line of JSON with all
 /// endpoints and accounts when it is ready.
@@ -24,6 +28,12 @@ struct Arguments {
     /// Pool accounts
     #[arg(long, default_value_t = 3)]
     accounts: u32,
+    /// Accounts of a federated domain, besides
+    #[arg(long, default_value_t = 0)]
+    federated: u32,
+    /// Registers an application and writes its certificate and key to this file, as PEM
+    #[arg(long)]
+    application: Option<PathBuf>,
     /// Adds a file of this many bytes
     #[arg(long)]
     big_file: Option<u64>,
@@ -56,13 +66,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         seed: arguments.seed,
         size: arguments.size,
         accounts: arguments.accounts,
+        federated: arguments.federated,
         throttle: arguments.throttle.unwrap_or_default(),
         big_file_bytes: arguments.big_file,
         big_message_bytes: arguments.big_message,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let tenant = runtime.block_on(Tenant::start(options))?;
-    let line = tenant.describe();
+    let mut line = tenant.describe();
+    if let Some(path) = &arguments.application {
+        let certificate = SelfSigned::generate()?;
+        tenant.applications().register(Application::new(CLIENT_ID).with_certificate(&certificate));
+        write_private(path, &certificate.pem())?;
+        line["client_id"] = CLIENT_ID.into();
+    }
     if let Some(path) = &arguments.write_env {
         std::fs::write(path, as_variables(&line))?;
     }
@@ -75,6 +92,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// Writes a file that nobody else may read.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
+}
+
 /// `LARDER_TENANT_LOGIN='http://…'` and so on; accounts are numbered from 1.
 fn as_variables(line: &Value) -> String {
     let mut text = String::new();
@@ -83,7 +109,7 @@ fn as_variables(line: &Value) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "export LARDER_TENANT_{name}='{value}'");
     };
-    for name in ["login", "sharepoint", "my", "admin", "exchange", "control"] {
+    for name in ["login", "sharepoint", "my", "admin", "exchange", "adfs", "control", "client_id"] {
         set(&name.to_uppercase(), &line[name]);
     }
     for (number, account) in (1..).zip(line["accounts"].as_array().into_iter().flatten()) {

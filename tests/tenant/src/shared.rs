@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::account::Accounts;
+use crate::application::Applications;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::fault::Faults;
+use crate::federation::Federation;
 use crate::gate::Gate;
 
 /// Handed to every service's router.
@@ -13,6 +15,10 @@ use crate::gate::Gate;
 pub struct Shared {
     /// Who may sign in.
     pub accounts: Accounts,
+    /// Applications, which sign in by themselves.
+    pub applications: Applications,
+    /// Where users of the federated domain sign in.
+    pub federation: Federation,
     /// Admission of requests.
     pub gate: Gate,
     /// Rules of what goes wrong.
@@ -29,6 +35,14 @@ impl Shared {
         let counters = Arc::new(Counters::default());
         let faults = Arc::new(Faults::new(seed));
         let gate = Gate::new(Arc::clone(&counters), Arc::clone(&faults));
-        Self { accounts, gate, faults, counters, clock: Clock::default() }
+        Self {
+            accounts,
+            applications: Applications::new(seed),
+            federation: Federation::new(seed),
+            gate,
+            faults,
+            counters,
+            clock: Clock::default(),
+        }
     }
 }

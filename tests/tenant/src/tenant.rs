@@ -10,9 +10,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::account::{Account, Accounts, DOMAIN, PEOPLE};
+use crate::application::Applications;
 use crate::content::{BodyError, Rng, Size};
 use crate::counters::CounterSnapshot;
 use crate::fault::Faults;
+use crate::federation::FederationState;
 use crate::gate::{Service, Throttle};
 use crate::login::{self, Tokens};
 use crate::shared::Shared;
@@ -28,6 +30,8 @@ pub struct TenantOptions {
     pub size: Size,
     /// Pool accounts, `backup1` and on.
     pub accounts: u32,
+    /// Accounts of the federated domain, `service1` and on.
+    pub federated: u32,
     /// Limits of every account at SharePoint and Exchange.
     pub throttle: Throttle,
     /// Adds a file of this many bytes.
@@ -42,6 +46,7 @@ impl Default for TenantOptions {
             seed: 1,
             size: Size::Small,
             accounts: 3,
+            federated: 0,
             throttle: Throttle::default(),
             big_file_bytes: None,
             big_message_bytes: None,
@@ -62,6 +67,8 @@ pub struct Endpoints {
     pub admin: String,
     /// Stands for the Exchange host; web services are at `/EWS/Exchange.asmx`.
     pub exchange: String,
+    /// Stands for the federated domain's sign-in.
+    pub adfs: String,
     /// The tenant's own control port.
     pub control: String,
 }
@@ -102,9 +109,15 @@ impl Tenant {
             (servers.add(main).await?, servers.add(my).await?, servers.add(admin).await?);
         let web_services = exchange::router(Arc::clone(&parts.shared), Arc::clone(&parts.exchange));
         let exchange = servers.add(web_services).await?;
+        let adfs = servers.add(login::adfs::router(Arc::clone(&parts.shared))).await?;
+        parts.shared.federation.set_origin(adfs.clone());
+        parts
+            .shared
+            .applications
+            .set_resources([&sharepoint, &my, &admin, &exchange].into_iter().cloned().collect());
         let control = servers.add(control::router(Arc::clone(&parts))).await?;
         parts.sharepoint.set_origins(Origins { main: sharepoint.clone(), my: my.clone() });
-        let endpoints = Endpoints { login, sharepoint, my, admin, exchange, control };
+        let endpoints = Endpoints { login, sharepoint, my, admin, exchange, adfs, control };
         Ok(Self { endpoints, parts, servers: servers.running })
     }
 
@@ -136,6 +149,16 @@ impl Tenant {
     /// All counts so far.
     pub fn counters(&self) -> CounterSnapshot {
         self.parts.shared.counters.snapshot()
+    }
+
+    /// Applications: registering them, changing them, having their tokens run out.
+    pub fn applications(&self) -> &Applications {
+        &self.parts.shared.applications
+    }
+
+    /// Changes how the federated domain's sign-in behaves.
+    pub fn set_federation(&self, state: FederationState) {
+        self.parts.shared.federation.set_state(state);
     }
 
     /// Makes `count` random changes, half of them in SharePoint, half in Exchange.
@@ -175,7 +198,8 @@ impl Drop for Tenant {
 
 impl Parts {
     fn generate(options: &TenantOptions) -> Self {
-        let accounts = Accounts::new((1..=options.accounts).map(Account::backup));
+        let managed = (1..=options.accounts).map(Account::backup);
+        let accounts = Accounts::new(managed.chain((1..=options.federated).map(Account::federated)));
         let shared = Arc::new(Shared::new(accounts, options.seed));
         for service in [Service::SharePoint, Service::Exchange] {
             shared.gate.set_throttle(None, service, options.throttle);

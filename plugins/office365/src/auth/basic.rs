@@ -3,33 +3,18 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use larder_sdk::Secret;
 
-use crate::{error::Explanation, http::Response};
-
 /// The `Authorization` header's value.
 pub(super) fn header(user: &str, password: &Secret) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose())))
 }
 
-/// What a 401 to Basic means. The schemes the server names tell whether it takes Basic at all.
-pub(crate) fn refused(response: &Response) -> Explanation {
-    let schemes: Vec<String> = response
-        .headers("www-authenticate")
+/// True if the schemes that a 401 names leave Basic out.
+pub(super) fn is_off(schemes: &[&str]) -> bool {
+    let mut names = schemes
         .iter()
-        .filter_map(|value| value.split([' ', ',']).next())
-        .map(str::to_ascii_lowercase)
-        .collect();
-    if !schemes.is_empty() && !schemes.iter().any(|scheme| scheme == "basic") {
-        return Explanation::lasting(
-            "basic-off",
-            "the server does not take Basic authentication (Exchange Online dropped it in October 2022)",
-            "use OAuth for Exchange Online, or switch Basic on for the EWS virtual directory of a server on premises",
-        );
-    }
-    Explanation::lasting(
-        "wrong-password",
-        "the request failed with 401 Unauthorized: the user or password was not taken",
-        "if the account has MFA, use an app password made for this very account; if it is new, it may take time to take effect",
-    )
+        .filter_map(|value| value.trim().split([' ', ',']).next())
+        .filter(|name| !name.is_empty());
+    !schemes.is_empty() && !names.any(|name| name.eq_ignore_ascii_case("basic"))
 }
 
 #[cfg(test)]
@@ -40,5 +25,11 @@ mod tests {
     fn user_and_password_are_joined_as_utf8() {
         assert_eq!(header("user", &Secret::new("password")), "Basic dXNlcjpwYXNzd29yZA==");
         assert_eq!(header("ü", &Secret::new("§")), format!("Basic {}", STANDARD.encode("ü:§".as_bytes())));
+    }
+
+    #[test]
+    fn a_server_that_names_other_schemes_has_basic_off() {
+        assert!(is_off(&["Bearer realm=\"x\""]) && is_off(&["Negotiate", "NTLM"]));
+        assert!(!is_off(&["Negotiate", "basic realm=\"x\""]) && !is_off(&[]));
     }
 }

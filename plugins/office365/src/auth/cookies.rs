@@ -10,14 +10,6 @@ const WANTED: [&str; 3] = ["FedAuth", "SPOIDCRL", "rtFa"];
 /// The sign-in page serves cookies to browsers.
 const BROWSER: &str = "Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1; Win64; x64; Trident/5.0)";
 
-/// What one way gave.
-pub(super) struct Tried {
-    /// The `Cookie` header's value. Never printed.
-    pub(super) cookies: Option<String>,
-    /// True if the host said that legacy authentication or the device is blocked.
-    pub(super) blocked: bool,
-}
-
 /// How a host offers the second way.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Offer {
@@ -28,7 +20,7 @@ pub(super) struct Offer {
 }
 
 /// The usual way: the token is posted to the sign-in page, which answers with `FedAuth` and `rtFa`.
-pub(super) async fn fed_auth(http: &Http, origin: &str, token: &str) -> Result<Tried, Refusal> {
+pub(super) async fn fed_auth(http: &Http, origin: &str, token: &str) -> Result<Option<String>, Refusal> {
     let url = parse(&format!("{origin}/_forms/default.aspx?wa=wsignin1.0"))?;
     let request = Request::post(url, Expects::Any, token.to_owned())
         .header("Content-Type", "application/x-www-form-urlencoded")
@@ -49,7 +41,7 @@ pub(super) async fn idcrl_offer(http: &Http, origin: &str) -> Result<Option<Offe
 }
 
 /// The second way: the token as a header, answered with `SPOIDCRL`.
-pub(super) async fn idcrl(http: &Http, offer: &Offer, token: &str) -> Result<Tried, Refusal> {
+pub(super) async fn idcrl(http: &Http, offer: &Offer, token: &str) -> Result<Option<String>, Refusal> {
     let request = Request::get(offer.endpoint.clone(), Expects::Any)
         .header("Authorization", format!("BPOSIDCRL {token}"))
         .header("X-IDCRL_ACCEPTED", "t");
@@ -73,8 +65,9 @@ pub(super) fn offer(origin: &str, text: &str) -> Option<Offer> {
     })
 }
 
-/// Success is a cookie; the status decides nothing, except that the host may be too busy to tell.
-fn tried(answer: Result<Response, HttpError>) -> Result<Tried, Refusal> {
+/// Success is a cookie, the `Cookie` header's value, never printed; the status decides nothing, except that the host may be too busy to
+/// tell.
+fn tried(answer: Result<Response, HttpError>) -> Result<Option<String>, Refusal> {
     let response = answer.map_err(unavailable)?;
     let cookies = pick(&response.headers("set-cookie"));
     match (response.status(), response.header("retry-after").and_then(|text| text.trim().parse().ok())) {
@@ -84,7 +77,7 @@ fn tried(answer: Result<Response, HttpError>) -> Result<Tried, Refusal> {
             response.url(),
             response.status()
         )))),
-        _ => Ok(Tried { cookies, blocked: is_blocked(&response) }),
+        _ => Ok(cookies),
     }
 }
 
@@ -107,7 +100,7 @@ fn parse(url: &str) -> Result<Url, Refusal> {
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a function to map errors with")]
 fn unavailable(error: HttpError) -> Refusal {
-    Refusal::Account(refusal::unavailable(&error.to_string()))
+    Refusal::Account(refusal::unreachable(&error))
 }
 
 #[cfg(test)]

@@ -5,18 +5,22 @@ use std::time::Duration;
 use larder_sdk::Secret;
 use url::Url;
 
-use super::{Refusal, refusal, xml};
+use super::{Refusal, adfs::Assertion, refusal, xml};
 use crate::{
+    codes,
     error::Explanation,
-    http::{Expects, Http, Request, Response},
+    http::{Expects, Http, HttpError, Request},
 };
 
 /// Most requests for one token.
 const TRIES_MAX: u32 = 3;
 /// First pause between them; doubles.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long to stay away if the login host says "too many" without a time.
-const BACK_OFF_UNSAID: Duration = Duration::from_secs(60);
+/// Largest answer, in bytes. A token is some 2 kB, an assertion some 10 kB.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// The namespace of who asks.
+pub(super) const SECURITY: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 
 /// A token. Never printed.
 pub(super) struct Token {
@@ -55,12 +59,22 @@ pub(super) struct Fault {
     pub(super) text: String,
 }
 
-/// Who asks whom.
+/// What proves to the login host who asks.
+#[derive(Clone, Copy)]
+pub(super) enum Proof<'a> {
+    Password {
+        user: &'a str,
+        password: &'a Secret,
+    },
+    /// What a federation service said of the user, as it came.
+    Assertion(&'a Assertion),
+}
+
+/// The login host, asked for tokens.
 pub(super) struct Issuer<'a> {
     pub(super) http: &'a Http,
     pub(super) login: &'a Url,
-    pub(super) user: &'a str,
-    pub(super) password: &'a Secret,
+    pub(super) proof: Proof<'a>,
 }
 
 impl Issuer<'_> {
@@ -71,13 +85,13 @@ impl Issuer<'_> {
             tries += 1;
             let refusal = match self.ask(applies_to, policy).await? {
                 Ok(Outcome::Token(token)) => return Ok(token),
-                Ok(Outcome::Withheld) => return Err(Refusal::Account(refusal::withheld())),
+                Ok(Outcome::Withheld) => Explanation::of(codes::TOKEN_WITHHELD),
                 Ok(Outcome::Fault(fault)) => refusal::explain(&fault),
                 Ok(Outcome::Noise) => refusal::unavailable("its answer cannot be understood"),
                 Err(why) => why,
             };
             // Only a passing fault of the service is worth another try: wrong passwords count towards a lockout.
-            if refusal.code != refusal::TRANSIENT || tries >= TRIES_MAX {
+            if !refusal::passes_at_once(&refusal) || tries >= TRIES_MAX {
                 return Err(Refusal::Account(refusal));
             }
             tokio::time::sleep(PAUSE * (1 << (tries - 1))).await;
@@ -91,47 +105,61 @@ impl Issuer<'_> {
     ) -> Result<Result<Outcome, Explanation>, Refusal> {
         let mut url = self.login.clone();
         url.set_path("/extSTS.srf");
-        let body = envelope(url.as_str(), self.user, self.password.expose(), applies_to, policy);
-        let request = Request::post(url, Expects::Xml, body)
-            .header("Content-Type", "application/soap+xml; charset=utf-8");
-        let response = match self.http.send(request).await {
-            Ok(response) => response,
-            Err(error) => return Ok(Err(refusal::unavailable(&error.to_string()))),
+        let body = envelope(url.as_str(), self.proof, applies_to, policy);
+        let answer = match soap(self.http, url, body).await? {
+            Ok((status, text)) => match parse(&text) {
+                Outcome::Noise => {
+                    Err(refusal::unavailable(&format!("it answered {status} and no security token")))
+                }
+                outcome => Ok(outcome),
+            },
+            Err(error) => Err(refusal::unreachable(&error)),
         };
-        if response.status() == 429 {
-            return Err(Refusal::Throttled(told_wait(&response)));
-        }
-        let status = response.status();
-        let text = match response.text().await {
-            Ok(text) => text,
-            Err(error) => return Ok(Err(refusal::unavailable(&error.to_string()))),
-        };
-        Ok(match parse(&text) {
-            Outcome::Noise => {
-                Err(refusal::unavailable(&format!("it answered {status} and no security token")))
-            }
-            outcome => Ok(outcome),
-        })
+        Ok(answer)
     }
 }
 
-fn told_wait(response: &Response) -> Duration {
-    response
-        .header("retry-after")
-        .and_then(|text| text.trim().parse().ok())
-        .map_or(BACK_OFF_UNSAID, Duration::from_secs)
+/// Posts an envelope: status and text of the answer, whatever the status.
+pub(super) async fn soap(
+    http: &Http,
+    url: Url,
+    body: String,
+) -> Result<Result<(u16, String), HttpError>, Refusal> {
+    let request =
+        Request::post(url, Expects::Xml, body).header("Content-Type", "application/soap+xml; charset=utf-8");
+    let response = match http.send(request).await {
+        Ok(response) => response,
+        Err(error) => return Ok(Err(error)),
+    };
+    if response.status() == 429 {
+        return Err(Refusal::Throttled(super::told_wait(&response)));
+    }
+    let status = response.status();
+    let text = response.bytes(ANSWER_BYTES_MAX).await;
+    Ok(text.map(|bytes| (status, String::from_utf8_lossy(&bytes).into_owned())))
 }
 
-/// The request. User and password are the only free texts in it besides addresses; all are escaped.
-fn envelope(to: &str, user: &str, password: &str, applies_to: &str, policy: Option<&str>) -> String {
+/// The request. User and password are the only free texts in it besides addresses; all are escaped. An assertion goes in as it came.
+fn envelope(to: &str, proof: Proof<'_>, applies_to: &str, policy: Option<&str>) -> String {
     let policy = policy.map_or_else(String::new, |policy| {
         format!(
             r#"<wsp:PolicyReference xmlns:wsp="http://schemas.xmlsoap.org/ws/2004/09/policy" URI="{}"/>"#,
             xml::escape(policy)
         )
     });
-    let (to, user, password, applies_to) =
-        (xml::escape(to), xml::escape(user), xml::escape(password), xml::escape(applies_to));
+    let security = match proof {
+        Proof::Password { user, password } => format!(
+            concat!(
+                r#"<o:Security s:mustUnderstand="1" xmlns:o="{space}">"#,
+                r"<o:UsernameToken><o:Username>{user}</o:Username><o:Password>{password}</o:Password></o:UsernameToken>",
+                r"</o:Security>",
+            ),
+            space = SECURITY,
+            user = xml::escape(user),
+            password = xml::escape(password.expose()),
+        ),
+        Proof::Assertion(assertion) => assertion.security(),
+    };
     format!(
         concat!(
             r#"<?xml version="1.0" encoding="utf-8"?>"#,
@@ -139,9 +167,7 @@ fn envelope(to: &str, user: &str, password: &str, applies_to: &str, policy: Opti
             r#"<s:Header><a:Action s:mustUnderstand="1">http://schemas.xmlsoap.org/ws/2005/02/trust/RST/Issue</a:Action>"#,
             r"<a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo>",
             r#"<a:To s:mustUnderstand="1">{to}</a:To>"#,
-            r#"<o:Security s:mustUnderstand="1" xmlns:o="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd">"#,
-            r"<o:UsernameToken><o:Username>{user}</o:Username><o:Password>{password}</o:Password></o:UsernameToken>",
-            r"</o:Security></s:Header><s:Body>",
+            r"{security}</s:Header><s:Body>",
             r#"<t:RequestSecurityToken xmlns:t="http://schemas.xmlsoap.org/ws/2005/02/trust">"#,
             r#"<p:AppliesTo xmlns:p="http://schemas.xmlsoap.org/ws/2004/09/policy">"#,
             r"<a:EndpointReference><a:Address>{applies_to}</a:Address></a:EndpointReference></p:AppliesTo>{policy}",
@@ -150,10 +176,9 @@ fn envelope(to: &str, user: &str, password: &str, applies_to: &str, policy: Opti
             r"<t:TokenType>urn:oasis:names:tc:SAML:1.0:assertion</t:TokenType>",
             r"</t:RequestSecurityToken></s:Body></s:Envelope>",
         ),
-        to = to,
-        user = user,
-        password = password,
-        applies_to = applies_to,
+        to = xml::escape(to),
+        security = security,
+        applies_to = xml::escape(applies_to),
         policy = policy,
     )
 }
@@ -192,6 +217,14 @@ fn parse(answer: &str) -> Outcome {
     if is("RequestSecurityTokenResponse") { Outcome::Withheld } else { Outcome::Noise }
 }
 
+/// The fault that an answer is, if it is one.
+pub(super) fn fault(answer: &str) -> Option<Fault> {
+    match parse(answer) {
+        Outcome::Fault(fault) => Some(fault),
+        _ => None,
+    }
+}
+
 /// The refusal that an answer is, an empty one if it is none; nothing if it cannot be understood.
 #[cfg(feature = "testing")]
 pub(super) fn read(answer: &str) -> Option<Fault> {
@@ -202,13 +235,9 @@ pub(super) fn read(answer: &str) -> Option<Fault> {
     }
 }
 
-/// The number that `AADSTS` begins; a wrapper's own number counts only if no second one follows.
+/// The number that counts: a wrapper's own only if no second one follows.
 fn aadsts(text: &str) -> Option<u32> {
-    let numbers = text.match_indices("AADSTS").filter_map(|(at, word)| {
-        let digits: String = text[at + word.len()..].chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
-    });
-    let numbers: Vec<u32> = numbers.collect();
+    let numbers = refusal::aadsts(text);
     numbers.iter().copied().find(|number| *number != 70_002).or_else(|| numbers.first().copied())
 }
 
@@ -222,7 +251,9 @@ mod tests {
 
     #[test]
     fn user_and_password_are_escaped() {
-        let text = envelope("https://login/extSTS.srf", "a&b@c", "p<\"'>&", "https://c", Some("MBI"));
+        let password = Secret::new("p<\"'>&");
+        let proof = Proof::Password { user: "a&b@c", password: &password };
+        let text = envelope("https://login/extSTS.srf", proof, "https://c", Some("MBI"));
         assert!(text.contains(
             "<o:Username>a&amp;b@c</o:Username><o:Password>p&lt;&quot;&apos;&gt;&amp;</o:Password>"
         ));

@@ -124,9 +124,11 @@ impl Client {
         client
     }
 
-    /// A client for the address book, asked in the account's own name.
-    pub(super) fn directory(pool: &Arc<Pool>, url: &Url) -> Self {
-        Self::with(pool, url, "the address book", None, Access::Own, None)
+    /// A client for the address book, asked in the account's own name; or in that of the mailbox `as_if`, since an application has no
+    /// name of its own there.
+    pub(super) fn directory(pool: &Arc<Pool>, url: &Url, as_if: Option<&str>) -> Self {
+        let access = if as_if.is_some() { Access::Impersonation } else { Access::Own };
+        Self::with(pool, url, "the address book", as_if, access, None)
     }
 
     /// A client through which `account` alone asks, for a mailbox or for the address book.

@@ -19,6 +19,7 @@ use super::{
     xml::Element,
 };
 use crate::{
+    codes,
     error::finding_of,
     options::{Access, Service},
 };
@@ -78,7 +79,7 @@ pub(super) async fn discover(exchange: &Exchange) -> Result<Discovery> {
         return Ok(found.finish());
     }
     let (globs, addresses) = wanted(exchange)?;
-    let client = Client::directory(&exchange.pool, &exchange.url);
+    let client = directory(exchange, &addresses)?;
     let mut questions = Vec::with_capacity(addresses.len());
     for address in &addresses {
         questions.push(resolve(&client, address));
@@ -105,7 +106,7 @@ pub(super) async fn first_named(exchange: &Exchange) -> Option<String> {
     if let Some(address) = addresses.first() {
         return Some(address.clone());
     }
-    let client = Client::directory(&exchange.pool, &exchange.url);
+    let client = directory(exchange, &addresses).ok()?;
     for prefix in ALPHABET.chars().take(LOOKS_MAX) {
         let entries = ask(&client, &prefix.to_string()).await.ok()?;
         let fits = |entry: &&Entry| {
@@ -116,6 +117,20 @@ pub(super) async fn first_named(exchange: &Exchange) -> Option<String> {
         }
     }
     None
+}
+
+/// Whoever asks the address book. Applications ask as a mailbox that the options name.
+fn directory(exchange: &Exchange, addresses: &BTreeSet<String>) -> Result<Client> {
+    let as_if = if exchange.pool.has_application(Service::Exchange) {
+        let told = || {
+            let code = codes::OAUTH_NEEDS_ADDRESS;
+            Error::new(ErrorKind::Configuration, code.sentence).with_code(code.code).with_hint(code.remedy)
+        };
+        Some(addresses.first().ok_or_else(told)?)
+    } else {
+        None
+    };
+    Ok(Client::directory(&exchange.pool, &exchange.url, as_if.map(String::as_str)))
 }
 
 /// The globs and the addresses of the options. Nothing named at all means every mailbox.

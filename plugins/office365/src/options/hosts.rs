@@ -9,6 +9,8 @@ use super::{Cloud, Options};
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
     pub(crate) login: Url,
+    /// The tenant as the login host names it: `contoso.onmicrosoft.com`, or its id.
+    pub(crate) authority: String,
     pub(crate) sharepoint: Url,
     /// The host of personal (OneDrive) sites.
     pub(crate) my: Url,
@@ -28,6 +30,13 @@ struct CloudHosts {
 }
 
 impl Cloud {
+    const ALL: [Self; 4] = [Self::Worldwide, Self::GccHigh, Self::Dod, Self::China];
+
+    /// True if a host is Exchange Online's, in any cloud: there nobody signs in with a password.
+    pub(crate) fn is_exchange_online(host: &str) -> bool {
+        Self::ALL.iter().any(|cloud| host.eq_ignore_ascii_case(cloud.hosts().exchange))
+    }
+
     fn hosts(self) -> CloudHosts {
         let (login, sharepoint_suffix, exchange, tenant_suffix) = match self {
             Self::Worldwide => {
@@ -75,6 +84,7 @@ impl Hosts {
         }
         let mut hosts = Self {
             login: or_cloud("login", given.login.as_ref(), cloud.login, "")?,
+            authority: authority(&options.tenant, cloud.tenant_suffix)?,
             sharepoint: or_derived("sharepoint", given.sharepoint.as_ref(), "")?,
             my: or_derived("my", given.my.as_ref(), "-my")?,
             admin: or_derived("admin", admin, "-admin")?,
@@ -98,12 +108,24 @@ fn short_name<'a>(tenant: &'a str, suffix: &str) -> Option<&'a str> {
         .then_some(short)
 }
 
+/// A name without a dot is the first part of the tenant's own domain; ids and domains are what they are.
+fn authority(tenant: &str, suffix: &str) -> Result<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if tenant.is_empty() || !tenant.bytes().all(plain) {
+        return Err(Error::new(
+            ErrorKind::Configuration,
+            format!("tenant {tenant:?} is neither a domain nor an id: write it as NAME{suffix}"),
+        ));
+    }
+    let is_id = tenant.len() == 36 && tenant.split('-').count() == 5;
+    Ok(if tenant.contains('.') || is_id { tenant.to_owned() } else { format!("{tenant}{suffix}") })
+}
+
 fn checked(key: &str, text: &str) -> Result<Url> {
     let wrong = |why: &str| Error::new(ErrorKind::Configuration, format!("endpoints.{key} {text:?} {why}"));
     let url = Url::parse(text).map_err(|error| wrong("is no URL").with_source(error))?;
     match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) => {}
+        _ if is_private(&url) => {}
         "http" => {
             return Err(wrong(
                 "is plain http, which is allowed on loopback only: passwords would travel readable",
@@ -116,6 +138,11 @@ fn checked(key: &str, text: &str) -> Result<Url> {
         return Err(wrong("must hold a host and at most a path"));
     }
     Ok(url)
+}
+
+/// True if nobody on the way can read what is sent there.
+pub(crate) fn is_private(url: &Url) -> bool {
+    url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -137,16 +164,57 @@ mod tests {
         Hosts::of(&Options::parse(&json)?)
     }
 
+    /// The table of auth.md section 6.
     #[test]
     fn hosts_follow_from_cloud_and_tenant() {
+        let clouds = [
+            (
+                "worldwide",
+                "onmicrosoft.com",
+                "login.microsoftonline.com",
+                "sharepoint.com",
+                "outlook.office365.com",
+            ),
+            (
+                "gcc-high",
+                "onmicrosoft.us",
+                "login.microsoftonline.us",
+                "sharepoint.us",
+                "outlook.office365.us",
+            ),
+            ("dod", "onmicrosoft.us", "login.microsoftonline.us", "sharepoint-mil.us", "webmail.apps.mil"),
+            (
+                "china",
+                "partner.onmschina.cn",
+                "login.chinacloudapi.cn",
+                "sharepoint.cn",
+                "partner.outlook.cn",
+            ),
+        ];
+        for (cloud, domain, login, sharepoint, exchange) in clouds {
+            for tenant in [format!("contoso.{domain}"), "contoso".to_owned()] {
+                let here = hosts(&tenant, &format!(r#","cloud":"{cloud}""#)).unwrap();
+                assert_eq!(here.login.as_str(), format!("https://{login}/"));
+                assert_eq!(here.authority, format!("contoso.{domain}"));
+                assert_eq!(here.sharepoint.as_str(), format!("https://contoso.{sharepoint}/"));
+                assert_eq!(here.my.as_str(), format!("https://contoso-my.{sharepoint}/"));
+                assert_eq!(here.exchange.as_str(), format!("https://{exchange}/EWS/Exchange.asmx"));
+                assert!(Cloud::is_exchange_online(exchange));
+            }
+        }
+        assert!(!Cloud::is_exchange_online("mail.contoso.com"));
+        assert!(hosts("contoso.onmicrosoft.com/x", "").is_err(), "it becomes part of an address");
+    }
+
+    /// The default is derived from the tenant; who knows better writes it, with MFA or without: a vanity host tells nothing.
+    #[test]
+    fn s3_5_the_admin_centre_is_derived_or_written() {
         let here = hosts("contoso.onmicrosoft.com", "").unwrap();
-        assert_eq!(here.sharepoint.as_str(), "https://contoso.sharepoint.com/");
-        assert_eq!(here.my.as_str(), "https://contoso-my.sharepoint.com/");
         assert_eq!(here.admin.as_str(), "https://contoso-admin.sharepoint.com/");
-        assert_eq!(here.exchange.as_str(), "https://outlook.office365.com/EWS/Exchange.asmx");
-        let china = hosts("contoso.partner.onmschina.cn", r#","cloud":"china""#).unwrap();
-        assert_eq!(china.sharepoint.as_str(), "https://contoso.sharepoint.cn/");
-        assert_eq!(china.login.as_str(), "https://login.chinacloudapi.cn/");
+        let custom = hosts("contoso", r#","admin_url":"https://admin.contoso.example""#).unwrap();
+        assert_eq!(custom.admin.as_str(), "https://admin.contoso.example/");
+        let error = hosts("contoso.example", "").unwrap_err();
+        assert!(error.message().contains("does not tell the SharePoint host"), "{error}");
     }
 
     #[test]

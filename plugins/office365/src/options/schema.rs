@@ -40,7 +40,7 @@ pub(crate) fn schema() -> Schema {
 
 fn account() -> Schema {
     Schema::new()
-        .required("user", Takes::Text, "the user principal name")
+        .optional("user", Takes::Text, "the user principal name; oauth needs none")
         .optional("password", Takes::Secret, "the app password")
         .optional(
             "authentication",
@@ -54,6 +54,11 @@ fn account() -> Schema {
         )
         .optional("label", Takes::Text, "what the app password is called in the portal")
         .optional("max_concurrency", Takes::Integer(1, 64), "requests at once, per service; 4 if left out")
+        .optional(
+            "grace_seconds",
+            Takes::Integer(0, 604_800),
+            "for how long a new credential may take to be accepted before it counts as wrong; 0 if left out",
+        )
         .optional("client_id", Takes::Text, "oauth: the application's id")
         .optional("client_secret", Takes::Secret, "oauth: the application's secret")
         .optional("certificate", Takes::Secret, "oauth: the application's certificate and key, PEM")

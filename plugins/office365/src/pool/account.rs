@@ -5,15 +5,36 @@ use std::{
     time::Duration,
 };
 
+use larder_sdk::{Error, Host, Result};
 use tokio::time::Instant;
 
-use crate::{auth::SignIn, error::Explanation, options::Service};
+use crate::{
+    auth::{Application, ApplicationProof, SignIn, Way},
+    codes::{self, Code},
+    error::Explanation,
+    http::Http,
+    options::{AccountOptions, Authentication, Hosts, Service, clean_password},
+};
 
 /// How long a refused account is left alone the first time, unless the refusal says otherwise. A changed password or policy
 /// takes minutes to spread, and each try counts towards a lockout.
 const SET_ASIDE: Duration = Duration::from_secs(600);
 /// Longest time an account is left alone.
 const SET_ASIDE_MAX: Duration = Duration::from_secs(3600);
+/// Bounds of the first pause between tries of a new credential: a twentieth of its grace, within these.
+const GRACE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Refusals that a change which has not spread yet may cause.
+const MAY_BE_NEW: [&Code; 9] = [
+    codes::WRONG_PASSWORD,
+    codes::APP_PASSWORD_REFUSED,
+    codes::MFA_OR_PASSWORD,
+    codes::MFA_NOT_APP_PASSWORD,
+    codes::MFA_ENROL,
+    codes::POLICY_BLOCK,
+    codes::OAUTH_CERTIFICATE_UNKNOWN,
+    codes::OAUTH_SECRET_WRONG,
+    codes::OAUTH_APP_UNKNOWN,
+];
 
 /// An account by its place in the config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +47,80 @@ pub(super) struct Account {
     pub(super) shown: String,
     pub(super) services: Vec<Service>,
     pub(super) sign_in: SignIn,
+    /// For how long from the beginning a credential that was never accepted counts as new.
+    grace: Duration,
+    begun: Instant,
+}
+
+impl Account {
+    /// The account that the config names. Finds its secrets; makes no request.
+    pub(super) fn new(given: &AccountOptions, hosts: &Hosts, http: &Http, host: &Host) -> Result<Self> {
+        let shown = match &given.label {
+            Some(label) => format!("{} ({label})", given.user),
+            None => given.user.clone(),
+        };
+        let way = way(given, hosts, host)
+            .map_err(|(what, error)| error.context(format!("the {what} of {shown}")))?;
+        Ok(Self {
+            sign_in: SignIn::new(http.clone(), hosts.login.clone(), given.user.clone(), way),
+            user: given.user.clone(),
+            shown,
+            services: given.services.clone(),
+            grace: Duration::from_secs(given.grace_seconds.into()),
+            begun: Instant::now(),
+        })
+    }
+
+    /// A refusal in the light of how new the credential is: one that was never accepted may not be in effect yet.
+    pub(super) fn judge(&self, why: Explanation, accepted: bool, now: Instant) -> Explanation {
+        let left = (self.begun + self.grace).saturating_duration_since(now);
+        let may_be = MAY_BE_NEW.iter().any(|code| code.code == why.code);
+        if accepted || left.is_zero() || !may_be {
+            return why;
+        }
+        let pause = (self.grace / 20).clamp(GRACE_PAUSE.0, GRACE_PAUSE.1);
+        Explanation::of_passing(codes::NOT_YET_IN_EFFECT, pause).saying(&format!(
+            "it is tried again for {} s ({})",
+            left.as_secs().max(1),
+            why.message
+        ))
+    }
+}
+
+/// How an account signs in, with its secrets; an error comes with what was looked for.
+fn way(
+    given: &AccountOptions,
+    hosts: &Hosts,
+    host: &Host,
+) -> std::result::Result<Way, (&'static str, Error)> {
+    let missing = || Error::bug("it is missing, and passed the check");
+    let password = || {
+        let found = given.password.as_ref().ok_or_else(missing).and_then(|reference| host.secret(reference));
+        found.map(|secret| clean_password(&secret)).map_err(|error| ("password", error))
+    };
+    Ok(match given.authentication {
+        Authentication::Office365 => Way::Office365(password()?),
+        Authentication::Adfs => Way::Adfs(password()?),
+        Authentication::Basic | Authentication::Ntlm => Way::Basic(password()?),
+        Authentication::Oauth => {
+            let proof = match (&given.certificate, &given.client_secret) {
+                (Some(reference), _) => host
+                    .secret(reference)
+                    .and_then(|pem| ApplicationProof::certificate(&pem))
+                    .map_err(|error| ("certificate", error))?,
+                (None, Some(reference)) => {
+                    let secret = host.secret(reference).map_err(|error| ("client_secret", error))?;
+                    ApplicationProof::Secret(larder_sdk::Secret::new(secret.expose().trim()))
+                }
+                (None, None) => return Err(("certificate", missing())),
+            };
+            Way::Oauth(Application {
+                client_id: given.client_id.clone().unwrap_or_default(),
+                proof,
+                endpoint: Application::endpoint(&hosts.login, &hosts.authority),
+            })
+        }
+    })
 }
 
 /// Why an account is set aside, and until when.

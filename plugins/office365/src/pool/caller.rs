@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{AccountId, Place, Pool, WAIT_MAX, verdict};
 use crate::{
-    auth::Refusal,
+    auth::{Refusal, Session},
     error::Explanation,
     http::{HttpError, Request, Response},
     options::Service,
@@ -160,7 +160,7 @@ impl Caller {
             return Ok(Attempt::Again);
         }
         self.pool.count_request(account);
-        let response = match self.pool.http().send(session.apply(request.clone())).await {
+        let response = match session.send(self.pool.http(), request.clone()).await {
             Ok(response) => response,
             Err(error @ HttpError::Malformed { .. }) => return Err(error.into()),
             Err(error) => return Ok(Attempt::Failed(error.into())),
@@ -179,29 +179,28 @@ impl Caller {
                 let text = format!("{} answered {}", response.url(), response.status());
                 Ok(Attempt::Failed(Error::new(ErrorKind::Unavailable, text)))
             }
-            Verdict::SessionDead if renewed.insert(account) && session.is_renewable() => {
+            Verdict::SessionDead | Verdict::Unauthorized
+                if session.is_renewable() && renewed.insert(account) =>
+            {
                 sign_in.forget(&request.url, &session).await;
                 Ok(Attempt::Again)
             }
-            Verdict::SessionDead => self.dead_again(&place, host, request, &response),
-            Verdict::Unauthorized => Ok(self.unauthorized(&place, &response)),
+            Verdict::SessionDead => {
+                self.dead_again(&place, host, request, session.refused(self.service, &response))
+            }
+            Verdict::Unauthorized => {
+                Ok(self.unauthorized(&place, host, &session, session.refused(self.service, &response)))
+            }
         }
     }
 
     /// A fresh session was not taken either. One such answer may be one bad item's; several in a row are the account's.
-    fn dead_again(
-        &self,
-        place: &Place,
-        host: &str,
-        request: &Request,
-        response: &Response,
-    ) -> Result<Attempt> {
-        let in_row = place.with_lane(|lane| {
+    fn dead_again(&self, place: &Place, host: &str, request: &Request, why: Explanation) -> Result<Attempt> {
+        let (accepted, in_row) = place.with_lane(|lane| {
             lane.refused_in_row += 1;
-            lane.refused_in_row
+            (lane.accepted, lane.refused_in_row)
         });
-        let why = crate::auth::refused_session(response);
-        if in_row < REFUSED_IN_ROW_MAX {
+        if accepted && in_row < REFUSED_IN_ROW_MAX {
             return Err(why.of_kind(ErrorKind::Unavailable).error(&format!("{request:?}")));
         }
         self.pool.refuse(place.account, self.service, host, why);
@@ -223,7 +222,7 @@ impl Caller {
     }
 
     /// A credential was not taken: for good if it never was, else perhaps only because the service is busy.
-    fn unauthorized(&self, place: &Place, response: &Response) -> Attempt {
+    fn unauthorized(&self, place: &Place, host: &str, session: &Session, why: Explanation) -> Attempt {
         let (accepted, in_row) = place.with_lane(|lane| {
             lane.refused_in_row += 1;
             (lane.accepted, lane.refused_in_row)
@@ -232,7 +231,12 @@ impl Caller {
             self.back_off(place.account, Duration::from_secs(1 << in_row));
             return Attempt::Throttled;
         }
-        self.pool.set_aside(place.account, crate::auth::refused_basic(response));
+        if session.is_renewable() {
+            // Its other hosts may take it: a token is for one.
+            self.pool.refuse(place.account, self.service, host, why);
+        } else {
+            self.pool.set_aside(place.account, why);
+        }
         Attempt::Again
     }
 }

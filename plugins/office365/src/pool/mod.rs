@@ -24,10 +24,10 @@ pub(crate) use account::AccountId;
 pub(crate) use caller::{Caller, Tries};
 
 use crate::{
-    auth::SignIn,
+    auth::{SignIn, Way},
     error::Explanation,
     http::{Http, Lease},
-    options::{Hosts, Options, Service, clean_password},
+    options::{Hosts, Options, Service},
 };
 use account::{Account, Activity, Quarantine};
 use schedule::{Choice, Lane, Standing, choose};
@@ -65,31 +65,10 @@ impl Pool {
         let mut accounts = Vec::with_capacity(options.accounts.len());
         let mut standings = Vec::with_capacity(options.accounts.len());
         for given in &options.accounts {
-            let shown = match &given.label {
-                Some(label) => format!("{} ({label})", given.user),
-                None => given.user.clone(),
-            };
-            let reference = given
-                .password
-                .as_ref()
-                .ok_or_else(|| Error::bug("an account without password passed the check"))?;
-            let password =
-                host.secret(reference).map_err(|error| error.context(format!("the password of {shown}")))?;
-            let sign_in = SignIn::new(
-                http.clone(),
-                hosts.login.clone(),
-                given.user.clone(),
-                clean_password(&password),
-                given.authentication,
-            );
+            let account = Account::new(given, hosts, &http, &host)?;
             let lane = |service| Lane::new(given.services.contains(&service), given.max_concurrency);
             standings.push(Standing { lanes: Service::ALL.map(lane), quarantine: None });
-            accounts.push(Account {
-                user: given.user.clone(),
-                shown,
-                services: given.services.clone(),
-                sign_in,
-            });
+            accounts.push(account);
         }
         Ok(Arc::new(Self {
             http,
@@ -117,6 +96,11 @@ impl Pool {
     /// An account as messages show it.
     pub(crate) fn shown(&self, account: AccountId) -> &str {
         &self.accounts[account.0].shown
+    }
+
+    /// True if an application is among a service's accounts: it opens nothing in its own name.
+    pub(crate) fn has_application(&self, service: Service) -> bool {
+        self.accounts(service).iter().any(|account| matches!(self.sign_in(*account).way(), Way::Oauth(_)))
     }
 
     /// How an account signs in, for checks that concern one account alone.
@@ -164,8 +148,15 @@ impl Pool {
         (0..standings.len()).any(usable)
     }
 
+    /// What a refusal of an account means, in the light of how new its credential is.
+    pub(crate) fn judge(&self, account: AccountId, why: Explanation) -> Explanation {
+        let accepted = self.standings()[account.0].accepted();
+        self.accounts[account.0].judge(why, accepted, Instant::now())
+    }
+
     /// Sets an account aside with its reason.
     pub(crate) fn set_aside(&self, account: AccountId, reason: Explanation) {
+        let reason = self.judge(account, reason);
         let text = format!("{} is set aside: {}", self.accounts[account.0].shown, reason.message);
         let mut standings = self.standings();
         let standing = &mut standings[account.0];

@@ -73,6 +73,10 @@ impl Standing {
     pub(super) fn lane(&self, service: Service) -> &Lane {
         &self.lanes[service as usize]
     }
+    /// True once any service accepted the account.
+    pub(super) fn accepted(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.accepted)
+    }
     pub(super) fn lane_mut(&mut self, service: Service) -> &mut Lane {
         &mut self.lanes[service as usize]
     }

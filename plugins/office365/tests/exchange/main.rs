@@ -5,4 +5,5 @@ mod faults;
 mod keeper;
 mod large;
 mod reading;
+mod sign_in;
 mod support;

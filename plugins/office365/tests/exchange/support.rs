@@ -54,6 +54,12 @@ impl Bench {
         Self { tenant, keys: Keys(keys), options }
     }
 
+    /// The set's accounts from now on; `secrets` are found under these names.
+    pub(crate) fn set_accounts(&mut self, accounts: Value, secrets: &[(&str, &str)]) {
+        self.options["accounts"] = accounts;
+        self.keys.0.extend(secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    }
+
     /// The same with the default tenant, reading one mailbox by its address.
     pub(crate) async fn one_mailbox(address: &str) -> Self {
         let mut bench = Self::start(TenantOptions::default()).await;

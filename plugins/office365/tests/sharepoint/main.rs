@@ -6,4 +6,5 @@ mod faults;
 mod keeper;
 mod pool;
 mod reading;
+mod sign_in;
 mod support;

@@ -72,6 +72,14 @@ impl Bench {
         Office365::new(&self.options.to_string(), Host::new(self.keys.clone())).unwrap()
     }
 
+    /// The set's accounts from now on; `secrets` are found under these names.
+    pub(crate) fn set_accounts(&mut self, accounts: Value, secrets: &[(&str, &str)]) {
+        self.options["accounts"] = accounts;
+        self.keys
+            .passwords
+            .extend(secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    }
+
     /// Gives an account another password.
     pub(crate) fn set_password(&mut self, user: &str, password: &str) {
         for (name, known) in &mut self.keys.passwords {

@@ -20,6 +20,7 @@ use super::request;
 use super::world::World;
 use super::xml::Segment;
 use crate::account::{Account, Refusal};
+use crate::application::{BadToken, bearer};
 use crate::counters::ContentKind;
 use crate::fault::FaultKind;
 use crate::gate::{Admission, Permit, Service, ThrottleReason};
@@ -48,11 +49,13 @@ async fn handle(State(server): State<Server>, request: Request) -> Response {
     if !request.uri().path().eq_ignore_ascii_case(PATH) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let account = match sign_in(&server.shared, request.headers()) {
+    let switches = server.lock().switches().clone();
+    let application = bearer(request.headers()).is_some();
+    let account = match sign_in(&server.shared, request.headers(), switches.basic) {
         Ok(account) => account,
         Err(response) => return *response,
     };
-    if !server.lock().switches().enabled {
+    if !switches.enabled {
         return (StatusCode::FORBIDDEN, "EWS is disabled for this organization.").into_response();
     }
     if request.method() != Method::POST {
@@ -63,12 +66,14 @@ async fn handle(State(server): State<Server>, request: Request) -> Response {
     if !content_type.to_ascii_lowercase().starts_with("text/xml") {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
+    let request_anchor = request.headers().get("x-anchormailbox").cloned();
     let Ok(body) = to_bytes(request.into_body(), REQUEST_BYTES_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let body = String::from_utf8_lossy(&body);
     let parsed = request::parse(&body);
     let operation = parsed.as_ref().map_or("Invalid", |request| request.operation.name.as_str());
+    let anchored = request_anchor.is_some();
     let (permit, fault) = match server.shared.gate.admit(&account.user, Service::Exchange, operation) {
         Admission::Pass(permit) => (Some(permit), None),
         Admission::Fault(kind) => (None, Some(kind)),
@@ -80,6 +85,8 @@ async fn handle(State(server): State<Server>, request: Request) -> Response {
     if let Some(response) = fault.as_ref().and_then(instead) {
         return response;
     }
+    let parsed =
+        parsed.and_then(|request| if application { for_somebody(request, anchored) } else { Ok(request) });
     let (status, segments) = match parsed.and_then(|request| server.run(&account, &request, fault.as_ref())) {
         Ok(segments) => (StatusCode::OK, segments),
         Err(fault) => (StatusCode::INTERNAL_SERVER_ERROR, answer::fault_body(&fault)),
@@ -106,17 +113,57 @@ impl Server {
     }
 }
 
-fn sign_in(shared: &Shared, headers: &HeaderMap) -> Result<Account, Box<Response>> {
+/// An application acts for somebody, and says in a header of its own for whom.
+fn for_somebody(request: request::Request, anchored: bool) -> Result<request::Request, Fault> {
+    if request.impersonated.is_some() && anchored {
+        return Ok(request);
+    }
+    let text = "ExchangeImpersonation SOAP header must be present for this type of OAuth token.";
+    Err(Failure::new("ErrorInvalidExchangeImpersonationHeaderData", text).into())
+}
+
+/// The application that a token is for. One without full access is known and may nothing.
+fn application(shared: &Shared, headers: &HeaderMap, token: &str) -> Result<Account, Box<Response>> {
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let admitted = shared.applications.admit(token, &format!("http://{host}"), true, shared.clock.now_ms());
+    admitted.map(|(_, account)| account).map_err(|why| {
+        let (number, reason) = match why {
+            BadToken::Expired => (2_000_002, "The token has expired."),
+            _ => (2_000_003, "The audience claim value is invalid."),
+        };
+        let mut response = StatusCode::UNAUTHORIZED.into_response();
+        let mut set = |name: &'static str, value: String| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                response.headers_mut().insert(name, value);
+            }
+        };
+        set(
+            "www-authenticate",
+            "Bearer client_id=\"00000002-0000-0ff1-ce00-000000000000\", error=\"invalid_token\"".into(),
+        );
+        set("x-ms-diagnostics", format!("{number};reason=\"{reason}\";error_category=\"invalid_token\""));
+        Box::new(response)
+    })
+}
+
+fn sign_in(shared: &Shared, headers: &HeaderMap, basic: bool) -> Result<Account, Box<Response>> {
+    if let Some(token) = bearer(headers) {
+        return application(shared, headers, token);
+    }
     let refused = |text: &'static str| {
         let mut response = (StatusCode::UNAUTHORIZED, text).into_response();
-        let realm = HeaderValue::from_static("Basic realm=\"exchange.contoso.example\"");
+        let realm = HeaderValue::from_static(if basic {
+            "Basic realm=\"exchange.contoso.example\""
+        } else {
+            "Bearer client_id=\"00000002-0000-0ff1-ce00-000000000000\""
+        });
         response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
         Box::new(response)
     };
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let encoded = value
         .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Basic"));
+        .filter(|(scheme, _)| basic && scheme.eq_ignore_ascii_case("Basic"));
     let decoded = encoded.and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok());
     let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     let Some((user, password)) = text.as_deref().and_then(|text| text.split_once(':')) else {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Switches {
     /// EWS is served at all; without it every request of a signed-in account is answered 403.
     pub enabled: bool,
+    /// Passwords are taken at all, as on premises; Exchange Online has taken none since 2022.
+    pub basic: bool,
     /// `ExportItems` and `UploadItems` exist.
     pub export_items: bool,
     /// Illegal characters in subjects are written as references (`&#x1;`) rather than left out.
@@ -16,6 +18,6 @@ pub struct Switches {
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { enabled: true, export_items: true, illegal_references: true }
+        Self { enabled: true, basic: true, export_items: true, illegal_references: true }
     }
 }

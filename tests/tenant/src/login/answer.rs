@@ -38,6 +38,15 @@ pub(crate) fn invalid_request() -> Response {
     fault("0x80048820", "wst:InvalidRequest", "AADSTS90023: Invalid STS request.")
 }
 
+/// An assertion that is not, byte for byte, what its service signed.
+pub(crate) fn signature_broken() -> Response {
+    fault(
+        "0x80048821",
+        "wst:FailedAuthentication",
+        "AADSTS500069: SAML assertion signature validation failed.",
+    )
+}
+
 /// A refused sign-in.
 pub(crate) fn refused(refusal: Refusal) -> Response {
     let (value, text) = match refusal {

@@ -1,13 +1,16 @@
 //! Requests for a token: WS-Trust envelopes in the two dialects of the login host.
 
+use crate::federation::SAML;
 use crate::xml::{Element, read};
 
-const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
-const ADDRESSING: &str = "http://www.w3.org/2005/08/addressing";
-const SECURITY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
-const UTILITY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
+pub(super) const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
+pub(super) const ADDRESSING: &str = "http://www.w3.org/2005/08/addressing";
+pub(super) const SECURITY: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+pub(super) const UTILITY: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
 const TRUST: &str = "http://schemas.xmlsoap.org/ws/2005/02/trust";
-const POLICY: &str = "http://schemas.xmlsoap.org/ws/2004/09/policy";
+pub(super) const POLICY: &str = "http://schemas.xmlsoap.org/ws/2004/09/policy";
 
 /// Which endpoint was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +33,18 @@ impl Dialect {
 /// What a well-formed envelope asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TokenRequest {
-    pub(crate) user: String,
-    pub(crate) password: String,
+    pub(crate) proof: Proof,
+}
+
+/// What it brings to prove who asks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    Password {
+        user: String,
+        password: String,
+    },
+    /// An assertion, whose bytes count and not what they were read as.
+    Assertion,
 }
 
 impl TokenRequest {
@@ -53,10 +66,13 @@ impl TokenRequest {
         }
         let security = header.child(SECURITY, "Security")?;
         check_body(dialect, header, security, body)?;
+        if security.child(SAML, "Assertion").is_some() {
+            return Some(Self { proof: Proof::Assertion });
+        }
         let token = security.child(SECURITY, "UsernameToken")?;
         let user = token.child(SECURITY, "Username")?.text.trim().to_string();
         let password = token.child(SECURITY, "Password")?.text.clone();
-        Some(Self { user, password })
+        Some(Self { proof: Proof::Password { user, password } })
     }
 }
 
@@ -100,7 +116,10 @@ mod tests {
     #[test]
     fn an_escaped_password_is_read() {
         let request = TokenRequest::read(Dialect::ExtSts, &envelope("u@x", "a&amp;b&lt;")).unwrap();
-        assert_eq!(request, TokenRequest { user: "u@x".into(), password: "a&b<".into() });
+        assert_eq!(
+            request,
+            TokenRequest { proof: Proof::Password { user: "u@x".into(), password: "a&b<".into() } }
+        );
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Sign-in of the tenant: realm discovery and tokens for legacy clients.
 
+pub(crate) mod adfs;
 mod answer;
 mod envelope;
+mod oauth;
 mod realm;
 mod tokens;
 
@@ -18,7 +20,7 @@ use crate::account::Refusal;
 use crate::fault::FaultKind;
 use crate::gate::{Admission, Service};
 use crate::shared::Shared;
-use envelope::{Dialect, TokenRequest};
+use envelope::{Dialect, Proof, TokenRequest};
 
 pub(crate) use tokens::Tokens;
 
@@ -45,14 +47,21 @@ async fn serve(State(login): State<Arc<Login>>, request: Request) -> Response {
     };
     let Ok(body) = String::from_utf8(body.to_vec()) else { return StatusCode::BAD_REQUEST.into_response() };
     match (path.as_str(), parts.method.as_str()) {
-        ("/getuserrealm.srf", "GET" | "POST") => realm::get_user_realm(&query, &body),
+        ("/getuserrealm.srf", "GET" | "POST") => {
+            realm::get_user_realm(&login.shared.federation, &query, &body)
+        }
         ("/extsts.srf", "POST") => login.token(Dialect::ExtSts, &body).await,
         ("/rst2.srf", "POST") => login.token(Dialect::Rst2, &body).await,
         ("/extsts.srf" | "/rst2.srf" | "/getuserrealm.srf", _) => {
             StatusCode::METHOD_NOT_ALLOWED.into_response()
         }
+        (path, "POST") if oauth::tenant_of(path).is_some() => {
+            let request =
+                oauth::TokenRequest { headers: &parts.headers, path: parts.uri.path(), body: &body };
+            login.application(&request).await
+        }
         (path, "GET") => match path.strip_prefix("/common/userrealm/") {
-            Some(user) => realm::user_realm(user, &query),
+            Some(user) => realm::user_realm(&login.shared.federation, user, &query),
             None => StatusCode::NOT_FOUND.into_response(),
         },
         _ => StatusCode::NOT_FOUND.into_response(),
@@ -62,7 +71,14 @@ async fn serve(State(login): State<Arc<Login>>, request: Request) -> Response {
 impl Login {
     async fn token(&self, dialect: Dialect, body: &str) -> Response {
         let Some(wanted) = TokenRequest::read(dialect, body) else { return answer::invalid_request() };
-        let user = wanted.user.to_ascii_lowercase();
+        let now = self.shared.clock.now_ms();
+        let user = match &wanted.proof {
+            Proof::Password { user, .. } => user.to_ascii_lowercase(),
+            Proof::Assertion => match self.shared.federation.verify(body, now) {
+                Some(user) => user,
+                None => return answer::signature_broken(),
+            },
+        };
         let _permit = match self.shared.gate.admit(&user, Service::Login, dialect.operation()) {
             Admission::Pass(permit) => {
                 permit.wait().await;
@@ -72,14 +88,40 @@ impl Login {
             Admission::Fault(kind) => return broken(&kind),
         };
         self.shared.counters.sign_in(&user);
-        match self.shared.accounts.check(&user, &wanted.password) {
+        let checked = match &wanted.proof {
+            Proof::Password { password, .. } => self.shared.accounts.check(&user, password),
+            Proof::Assertion => self.shared.accounts.check_vouched(&user),
+        };
+        match checked {
             Ok(account) => {
-                let now = self.shared.clock.now_ms();
                 let token = self.tokens.issue(&account.user, now);
                 answer::success(&token, now)
             }
             Err(Refusal::NoToken) => answer::without_token(),
             Err(refusal) => answer::refused(refusal),
+        }
+    }
+
+    /// A token for an application.
+    async fn application(&self, request: &oauth::TokenRequest<'_>) -> Response {
+        let claimed = request.claimed().unwrap_or_default();
+        let _permit = match self.shared.gate.admit(&claimed, Service::Login, "token") {
+            Admission::Pass(permit) => {
+                permit.wait().await;
+                permit
+            }
+            Admission::Throttled { retry_after, .. } => return throttled(retry_after),
+            Admission::Fault(kind) => return broken(&kind),
+        };
+        self.shared.counters.sign_in(&claimed);
+        let (applications, now) = (&self.shared.applications, self.shared.clock.now_ms());
+        match request.judge(applications, now) {
+            Ok(wanted) => {
+                let (token, seconds) =
+                    applications.issue(&wanted.client_id, &wanted.resource, wanted.with_secret, now);
+                oauth::granted(&token, seconds)
+            }
+            Err(refused) => refused.answer(),
         }
     }
 }

@@ -5,10 +5,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::account::DOMAIN;
+use crate::federation::{FEDERATED_DOMAIN, Federation, FederationState};
 use crate::xml::escape;
 
-/// A domain whose users sign in at an identity provider of their own (which does not exist here).
-const FEDERATED_DOMAIN: &str = "fabrikam.example";
 const ISSUER: &str = "urn:federation:MicrosoftOnline";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,7 +38,7 @@ impl Realm {
 }
 
 /// `GetUserRealm.srf`, in JSON or, with `xml=1` in the query or the form, in XML.
-pub(crate) fn get_user_realm(query: &str, form: &str) -> Response {
+pub(crate) fn get_user_realm(federation: &Federation, query: &str, form: &str) -> Response {
     let pairs: Vec<(String, String)> = [query, form]
         .into_iter()
         .flat_map(|text| url::form_urlencoded::parse(text.as_bytes()).into_owned().collect::<Vec<_>>())
@@ -47,14 +46,23 @@ pub(crate) fn get_user_realm(query: &str, form: &str) -> Response {
     let value = |name: &str| pairs.iter().find(|(mine, _)| mine == name).map(|(_, value)| value.as_str());
     let Some(user) = value("login") else { return StatusCode::BAD_REQUEST.into_response() };
     let (realm, domain) = Realm::of(user);
-    if value("xml") == Some("1") { as_xml(user, realm, &domain) } else { as_json(user, realm, &domain) }
+    if value("xml") == Some("1") {
+        as_xml(federation, user, realm, &domain)
+    } else {
+        as_json(federation, user, realm, &domain)
+    }
+}
+
+/// The provider's page for people: one of Microsoft's make tells where its place for programs is.
+fn page(federation: &Federation) -> &'static str {
+    if federation.state() == FederationState::Passive { "/saml/sso" } else { "/adfs/ls/" }
 }
 
 fn in_json(answer: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], answer.to_string()).into_response()
 }
 
-fn as_json(user: &str, realm: Realm, domain: &str) -> Response {
+fn as_json(federation: &Federation, user: &str, realm: Realm, domain: &str) -> Response {
     let mut answer = json!({
         "State": 4, "UserState": 1, "Login": user, "NameSpaceType": realm.name(), "DomainName": domain,
         "FederationBrandName": "Contoso", "CloudInstanceName": "microsoftonline.com", "CloudInstanceIssuerUri": ISSUER,
@@ -62,22 +70,26 @@ fn as_json(user: &str, realm: Realm, domain: &str) -> Response {
     if realm == Realm::Federated {
         answer["State"] = json!(3);
         answer["UserState"] = json!(2);
-        answer["AuthURL"] =
-            json!(format!("https://sts.{domain}/adfs/ls/?wa=wsignin1.0&wtrealm={ISSUER}&wctx="));
+        answer["AuthURL"] = json!(format!(
+            "{}{}?wa=wsignin1.0&wtrealm={ISSUER}&wctx=",
+            federation.origin(),
+            page(federation)
+        ));
     }
     in_json(&answer)
 }
 
-fn as_xml(user: &str, realm: Realm, domain: &str) -> Response {
+fn as_xml(federation: &Federation, user: &str, realm: Realm, domain: &str) -> Response {
     let (state, user_state) = if realm == Realm::Federated { (3, 2) } else { (4, 1) };
     let federated = realm == Realm::Federated;
-    let provider = if federated {
-        format!(
-            "<STSAuthURL>https://sts.{domain}/adfs/services/trust/2005/usernamemixed</STSAuthURL>\
-             <AuthURL>https://sts.{domain}/adfs/ls/</AuthURL>"
-        )
-    } else {
-        String::new()
+    let origin = federation.origin();
+    let provider = match (federated, federation.state()) {
+        (false, _) => String::new(),
+        (true, FederationState::Passive) => format!("<AuthURL>{origin}{}</AuthURL>", page(federation)),
+        (true, _) => format!(
+            "<STSAuthURL>{origin}/adfs/services/trust/2005/usernamemixed</STSAuthURL><AuthURL>{origin}{}</AuthURL>",
+            page(federation)
+        ),
     };
     let text = format!(
         "<RealmInfo Success=\"true\"><State>{state}</State><UserState>{user_state}</UserState><Login>{}</Login>\
@@ -92,7 +104,7 @@ fn as_xml(user: &str, realm: Realm, domain: &str) -> Response {
 }
 
 /// `common/userrealm/USER`, the newer form; `user` is the last part of the path as it was sent.
-pub(crate) fn user_realm(user: &str, query: &str) -> Response {
+pub(crate) fn user_realm(federation: &Federation, user: &str, query: &str) -> Response {
     if !url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "api-version") {
         return StatusCode::BAD_REQUEST.into_response();
     }
@@ -106,7 +118,7 @@ pub(crate) fn user_realm(user: &str, query: &str) -> Response {
         "cloud_instance_name": "microsoftonline.com", "cloud_audience_urn": ISSUER,
     });
     if realm == Realm::Federated {
-        let base = format!("https://sts.{domain}/adfs/services/trust");
+        let base = format!("{}/adfs/services/trust", federation.origin());
         answer["federation_protocol"] = json!("WSTrust");
         answer["federation_metadata_url"] = json!(format!("{base}/mex"));
         answer["federation_active_auth_url"] = json!(format!("{base}/2005/usernamemixed"));

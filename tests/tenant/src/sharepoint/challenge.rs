@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::SharePoint;
 use super::model::Host;
+use crate::application::BadToken;
 
 /// What SharePoint adds when a policy keeps legacy clients out.
 const LEGACY_REFUSED: &str = "917656; Access+denied.+Before+opening+files+in+this+location%2c+you+must+first+browse+to+the+web+site+and+select+the+option+to+login+automatically.";
@@ -18,6 +19,22 @@ fn header_is(headers: &HeaderMap, name: &str, wanted: &str) -> bool {
         .get(name)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+}
+
+/// The answer to a token that does not count.
+pub(super) fn token_refused(why: BadToken) -> Response {
+    let (error, description) = match why {
+        BadToken::Foreign => ("invalid_token", "Invalid issuer or signature."),
+        BadToken::Expired => ("invalid_token", "Invalid JWT token. The token is expired."),
+        BadToken::MadeWithSecret => ("invalid_request", "Unsupported app only token."),
+    };
+    let challenge = format!(
+        "Bearer realm=\"00000000-0000-4000-8000-000000000003\",client_id=\"00000003-0000-0ff1-ce00-000000000000\",\
+         trusted_issuers=\"00000001-0000-0000-c000-000000000000@*\",error=\"{error}\""
+    );
+    let body = format!("{{\"error_description\":\"{description}\"}}");
+    let fields = [("content-type", "application/json".to_string()), ("www-authenticate", challenge)];
+    (StatusCode::UNAUTHORIZED, fields, body).into_response()
 }
 
 impl SharePoint {

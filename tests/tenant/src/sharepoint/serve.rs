@@ -14,6 +14,7 @@ use super::model::{Guid, Host};
 use super::odata::{Format, QueryOptions};
 use super::{SharePoint, answer};
 use crate::account::{Account, AccountState};
+use crate::application::{BadToken, bearer};
 use crate::counters::ContentKind;
 use crate::fault::FaultKind;
 use crate::gate::{Admission, Permit, Service};
@@ -52,6 +53,12 @@ async fn serve(State(Door { sharepoint, host }): State<Door>, request: Request) 
         _ => {}
     }
     let origin = origin_of(&parts);
+    if let Some(token) = bearer(&parts.headers) {
+        return match sharepoint.application(host, token, &origin) {
+            Ok(account) => sharepoint.answer(host, account, &origin, &parts, body).await,
+            Err(refused) => refused,
+        };
+    }
     let Some(account) = sharepoint.signed_in(host, &parts.headers) else {
         return sharepoint.challenge(&parts.headers, &origin);
     };
@@ -66,6 +73,22 @@ fn origin_of(parts: &request::Parts) -> String {
 }
 
 impl SharePoint {
+    /// The application that a token is for; without permission on sites every one is closed to it.
+    fn application(&self, host: Host, token: &str, origin: &str) -> Result<Account, Response> {
+        let now = self.shared.clock.now_ms();
+        let (application, mut account) = self
+            .shared
+            .applications
+            .admit(token, origin, false, now)
+            .map_err(super::challenge::token_refused)?;
+        if !application.sharepoint {
+            let world = self.world();
+            account.denied_sites =
+                world.webs.values().filter(|web| web.host == host).map(|web| web.path.clone()).collect();
+        }
+        Ok(account)
+    }
+
     fn signed_in(&self, host: Host, headers: &HeaderMap) -> Option<Account> {
         let cookies: Vec<&str> =
             headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -147,6 +170,10 @@ impl SharePoint {
                 answer::status_fault(status, retry_after_seconds)
             }
             FaultKind::LoginPage => answer::login_page(),
+            FaultKind::ExpireSession if bearer(&call.headers).is_some() => {
+                self.shared.applications.expire_tokens();
+                super::challenge::token_refused(BadToken::Expired)
+            }
             FaultKind::ExpireSession => {
                 self.sessions.forget(Some(user));
                 self.challenge(&call.headers, &call.viewer.origin)
