@@ -4,6 +4,10 @@
 
 mod faults;
 mod keeper;
+mod permissions;
+mod pitfalls;
 mod pool;
 mod reading;
+mod schema;
 mod support;
+mod versions;
