@@ -141,7 +141,8 @@ pub struct Posix {
 pub struct StreamInfo {
     /// `content`, `attachment/NAME`, `version/3.0` …
     pub name: Word,
-    /// Its media type; empty if unknown. `message/rfc822` is cut at part borders.
+    /// Its media type; empty if unknown. `message/rfc822` is cut at part borders. A parameter `etag` gives the stream a version tag of its
+    /// own, see [`StreamInfo::has_own_tag`].
     pub media: Word,
     /// Its length in bytes, if known beforehand. A hint: what counts is what is read.
     pub size: Option<u64>,
@@ -154,6 +155,12 @@ impl StreamInfo {
     /// The main stream, with a media type and a length if known.
     pub fn content(media: impl Into<Word>, size: Option<u64>) -> Self {
         Self { name: Word::known(Self::CONTENT), media: media.into(), size }
+    }
+
+    /// True if its media type has the parameter `etag`: `application/octet-stream; etag=3.0-17`. Such a stream stands for itself: a stored
+    /// one of this name and media type is the same, whatever the item's tag, and one that cannot be read leaves the item's others as they are.
+    pub fn has_own_tag(&self) -> bool {
+        self.media.split(';').skip(1).any(|parameter| parameter.trim_start().starts_with("etag="))
     }
 }
 

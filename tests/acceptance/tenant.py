@@ -94,6 +94,8 @@ def compare(room, score, what, records, manifest):
     """Every entry of the manifest is in the listing, as often, and nothing else."""
     items = [record for record in records if record["type"] == "item"]
     same(score, f"{what}: files by path and BLAKE3", wanted_files(manifest), files_of(items))
+    same(score, f"{what}: earlier versions by path, label and BLAKE3", wanted_versions(manifest), versions_of(items))
+    same(score, f"{what}: permissions of their own", wanted_permissions(manifest), permissions_of(items))
     same(score, f"{what}: attachments by item, name and BLAKE3", wanted_attachments(manifest), attachments_of(items))
     same(score, f"{what}: mailbox items by folder, kind and BLAKE3", wanted_mail(manifest), mail_of(items, manifest))
     same(score, f"{what}: folders", wanted_folders(manifest), folders_of(items, manifest))
@@ -150,6 +152,34 @@ def files_of(items):
     )
 
 
+def wanted_versions(manifest):
+    return collections.Counter(
+        (place(entry), version["label"], version["blake3"])
+        for entry in of_kind(manifest, "sharepoint", "file")
+        for version in entry["versions"]
+    )
+
+
+def versions_of(items):
+    return collections.Counter(
+        (item["path"], stream["name"].removeprefix("version/"), stream["blake3"])
+        for item in items
+        for stream in item["streams"]
+        if item["kind"] == "file" and stream["name"].startswith("version/")
+    )
+
+
+def wanted_permissions(manifest):
+    kinds = ("list", "library", "folder", "file", "list_item")
+    return collections.Counter(place(entry) for entry in of_kind(manifest, "sharepoint", *kinds) if entry["permissions"])
+
+
+def permissions_of(items):
+    return collections.Counter(
+        item["path"] for item in items for stream in item["streams"] if stream["name"] == "permissions.json"
+    )
+
+
 def wanted_attachments(manifest):
     return collections.Counter(
         (place(entry), part["name"], part["blake3"])
@@ -163,7 +193,7 @@ def attachments_of(items):
         (item["path"], stream["name"].removeprefix("attachment/"), stream["blake3"])
         for item in items
         for stream in item["streams"]
-        if item["kind"] == "list_item" and stream["name"] != "content"
+        if item["kind"] == "list_item" and stream["name"].startswith("attachment/")
     )
 
 
@@ -198,7 +228,7 @@ def folders_of(items, manifest):
     count = collections.Counter()
     for item in items:
         parts = item["path"].split("/")
-        known = parts[1] != "exchange" or (parts[2], parts[3]) in tops
+        known = item["kind"] != "settings" and (parts[1] != "exchange" or (parts[2], parts[3]) in tops)
         if item["folder"] and known:
             count[item["path"]] += 1
     return count

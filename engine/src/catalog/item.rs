@@ -1,5 +1,7 @@
 //! An item as it stands in a container's tree.
 
+use std::collections::HashMap;
+
 use larder_sdk::{
     Item, ItemId, Kind, Name, Posix, ScopeId, StreamInfo, Tag, Time, Value, Word, codec::Record,
 };
@@ -88,12 +90,21 @@ impl ItemRecord {
         self.scope.clone().unwrap_or_else(|| ScopeId::new(parent.as_bytes()))
     }
 
-    /// True if the streams stored are those of the item as offered now.
-    pub fn has_streams_of(&self, item: &Item) -> bool {
-        self.tag == item.tag
-            && (!item.tag.is_empty() || item.streams.is_empty())
+    /// Those of the streams offered now that are stored already, in the order offered.
+    pub fn streams_of(&self, item: &Item) -> Vec<StreamRecord> {
+        let same_tag = self.tag == item.tag && !item.tag.is_empty();
+        if same_tag
             && self.streams.len() == item.streams.len()
-            && self.streams.iter().zip(&item.streams).all(|(stored, offered)| stored.name == offered.name)
+            && self.streams.iter().zip(&item.streams).all(is_same)
+        {
+            return self.streams.clone();
+        }
+        let stored: HashMap<&str, &StreamRecord> =
+            self.streams.iter().map(|stream| (stream.name.as_str(), stream)).collect();
+        let found =
+            item.streams.iter().filter_map(|offered| Some((*stored.get(offered.name.as_str())?, offered)));
+        let stands = found.filter(|pair| is_same(*pair) && (same_tag || pair.1.has_own_tag()));
+        stands.map(|(stored, _)| stored.clone()).collect()
     }
 
     /// The item as a source knows it.
@@ -120,5 +131,76 @@ impl ItemRecord {
     /// The bytes of all streams together.
     pub fn bytes(&self) -> u64 {
         self.streams.iter().map(|stream| stream.bytes).sum()
+    }
+}
+
+/// Whether a stream stored is the one offered, as far as the two alone tell: one with a tag of its own must have the same one.
+fn is_same((stored, offered): (&StreamRecord, &StreamInfo)) -> bool {
+    stored.name == offered.name && (!offered.has_own_tag() || stored.media == offered.media)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offered(tag: &str, streams: &[(&str, &str)]) -> Item {
+        let stream = |(name, media): &(&str, &str)| StreamInfo {
+            name: Word::from(*name),
+            media: Word::from(*media),
+            size: None,
+        };
+        Item {
+            id: "id".into(),
+            parent: "parent".into(),
+            name: "name".into(),
+            kind: Kind::FILE,
+            folder: false,
+            tag: Tag::from(tag),
+            modified: None,
+            posix: None,
+            meta: Vec::new(),
+            streams: streams.iter().map(stream).collect(),
+        }
+    }
+
+    fn stored(item: &Item) -> ItemRecord {
+        let record = |stream: &StreamInfo| StreamRecord {
+            name: stream.name.clone(),
+            media: stream.media.clone(),
+            bytes: 0,
+            digest: Digest([0; 32]),
+            content: Content::Empty,
+        };
+        ItemRecord::new(item.clone(), ScopeId::from("scope"), item.streams.iter().map(record).collect())
+    }
+
+    fn kept(record: &ItemRecord, item: &Item) -> Vec<String> {
+        record.streams_of(item).iter().map(|stream| stream.name.to_string()).collect()
+    }
+
+    #[test]
+    fn a_stream_with_a_tag_of_its_own_stands_for_itself() {
+        let before = [("content", ""), ("version/1.0", "x/y; etag=1"), ("version/2.0", "x/y; etag=2")];
+        let record = stored(&offered("a", &before));
+        assert_eq!(kept(&record, &offered("a", &before)).len(), 3);
+        let after = [("content", ""), ("version/2.0", "x/y; etag=2"), ("version/3.0", "x/y; etag=3")];
+        assert_eq!(kept(&record, &offered("b", &after)), ["version/2.0"]);
+        assert_eq!(kept(&record, &offered("a", &after)), ["content", "version/2.0"]);
+        assert_eq!(
+            kept(&record, &offered("a", &[("content", ""), ("version/1.0", "x/y; etag=9")])),
+            ["content"]
+        );
+    }
+
+    #[test]
+    fn without_one_it_goes_with_its_item() {
+        let record = stored(&offered("a", &[("content", ""), ("attachment/x", "")]));
+        assert_eq!(
+            kept(&record, &offered("a", &[("content", "text/plain"), ("attachment/y", "")])),
+            ["content"]
+        );
+        assert!(kept(&record, &offered("b", &[("content", "")])).is_empty());
+        let untagged = stored(&offered("", &[("content", "")]));
+        assert!(kept(&untagged, &offered("", &[("content", "")])).is_empty(), "no tag is like no other");
     }
 }

@@ -84,7 +84,7 @@ pub fn is_one_chunk(media: &str, bytes: usize) -> bool {
 
 /// Whether a stream of this media type is cut at the borders of parts.
 fn is_message(media: &str) -> bool {
-    media.eq_ignore_ascii_case("message/rfc822")
+    media.split(';').next().is_some_and(|media| media.trim_end().eq_ignore_ascii_case("message/rfc822"))
 }
 
 /// Finds the ends of chunks under a repository's key. Stateless between chunks.

@@ -18,7 +18,7 @@ use larder_sdk::{Cursor, ErrorKind, Event, Item, ItemId, Name, Owed, ReaderServi
 use super::{
     budget::Budget,
     counts::ContainerCounts,
-    fetch::{FETCHERS, FetchQueue, Fetcher, Outcome, Wanted},
+    fetch::{FETCHERS, FetchQueue, Fetcher, Outcome, Streams, Wanted},
     state::{ContainerState, Decision, debt},
 };
 use crate::{
@@ -163,7 +163,7 @@ impl ContainerRun {
 
 /// Outcomes that came before their turn, by ticket.
 #[derive(Default)]
-struct Done(std::collections::HashMap<u64, larder_sdk::Result<Vec<StreamRecord>>>);
+struct Done(std::collections::HashMap<u64, larder_sdk::Result<Streams>>);
 
 struct Steps<'run> {
     run: &'run ContainerRun,
@@ -233,17 +233,17 @@ impl Steps<'_> {
                     ReaderEvent::Offer { number, scope, item } => {
                         self.shared.counts.listed(1);
                         let decision = state.decide(&scope, &item)?;
-                        let read = matches!(decision, Decision::Read) && !item.streams.is_empty();
+                        let read = matches!(decision, Decision::Read(_)) && !item.streams.is_empty();
                         wanted.push(read && self.shared.saver.is_some());
                         match decision {
-                            Decision::Read if read => {
+                            Decision::Read(stored) if read => {
                                 self.tickets += 1;
                                 let ticket = self.tickets;
                                 let step_item = Box::new(item.clone());
                                 self.waiting.push_back(Step::Wait { scope, item: step_item, ticket });
-                                to_fetch.push(Wanted { offer: number, item, ticket });
+                                to_fetch.push(Wanted { offer: number, item, ticket, stored });
                             }
-                            Decision::Read => self.waiting.push_back(Step::Read {
+                            Decision::Read(_) => self.waiting.push_back(Step::Read {
                                 scope,
                                 item: Box::new(item),
                                 streams: Vec::new(),
@@ -292,8 +292,7 @@ impl Steps<'_> {
     }
 
     fn count_dry(&self, to_fetch: &[Wanted]) {
-        let bytes =
-            to_fetch.iter().flat_map(|wanted| &wanted.item.streams).filter_map(|stream| stream.size).sum();
+        let bytes = to_fetch.iter().flat_map(Wanted::missing).filter_map(|(_, stream)| stream.size).sum();
         self.shared.counts.read(to_fetch.len() as u64);
         self.shared.counts.read_bytes(bytes);
     }
@@ -331,9 +330,21 @@ impl Steps<'_> {
         while let Some(step) = self.waiting.pop_front() {
             let step = match step {
                 Step::Wait { scope, item, ticket } => match self.done.0.remove(&ticket) {
-                    Some(Ok(streams)) => {
+                    Some(Ok(Streams { records, lost: None })) => {
                         self.in_a_row = 0;
-                        Step::Read { scope, item, streams }
+                        Step::Read { scope, item, streams: records }
+                    }
+                    // What could be read is kept, and the item is owed for the rest.
+                    Some(Ok(Streams { records, lost: Some(error) })) => {
+                        if ends_container(&error, &mut self.in_a_row) {
+                            return Err(Stop::Source(error));
+                        }
+                        let Item { id, parent, name, .. } = (*item).clone();
+                        self.make_step(
+                            &mut state,
+                            Step::Read { scope: scope.clone(), item, streams: records },
+                        )?;
+                        Step::Unread { scope, id, parent, name, reason: reason(&error) }
                     }
                     Some(Err(error)) => {
                         if ends_container(&error, &mut self.in_a_row) {

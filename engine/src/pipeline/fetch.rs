@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use larder_sdk::{Item, StreamInfo, limits::SMALL_BODY_BYTES_MAX};
+use larder_sdk::{ErrorKind, Item, StreamInfo, limits::SMALL_BODY_BYTES_MAX};
 
 use super::{budget::Budget, counts::ContainerCounts, stream::StreamStore};
 use crate::{
@@ -43,12 +43,52 @@ pub(super) struct Wanted {
     pub(super) item: Item,
     /// Its place in the order of events.
     pub(super) ticket: u64,
+    /// Those of its streams that are stored already, in their order.
+    pub(super) stored: Vec<StreamRecord>,
+}
+
+impl Wanted {
+    /// The streams to be read, with their numbers.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (u32, &StreamInfo)> {
+        let mut stored = self.stored.iter().peekable();
+        let all = (0_u32..).zip(&self.item.streams);
+        all.filter(move |(_, info)| stored.next_if(|record| record.name == info.name).is_none())
+    }
 }
 
 /// What became of a wanted item.
 pub(super) struct Outcome {
     pub(super) ticket: u64,
-    pub(super) streams: larder_sdk::Result<Vec<StreamRecord>>,
+    pub(super) streams: larder_sdk::Result<Streams>,
+}
+
+/// The streams of an item.
+pub(super) struct Streams {
+    pub(super) records: Vec<StreamRecord>,
+    /// Why some are missing that stand for themselves.
+    pub(super) lost: Option<larder_sdk::Error>,
+}
+
+impl Streams {
+    /// Takes in the next one; an error that concerns more than the stream comes back.
+    fn take(
+        &mut self,
+        info: &StreamInfo,
+        stored: larder_sdk::Result<StreamRecord>,
+    ) -> larder_sdk::Result<()> {
+        match stored {
+            Ok(record) => self.records.push(record),
+            Err(error) if !info.has_own_tag() || ends_all(&error) => return Err(error),
+            // It went since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => self.lost = self.lost.take().or(Some(error)),
+        }
+        Ok(())
+    }
+}
+
+fn ends_all(error: &larder_sdk::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Authentication)
 }
 
 /// Groups of wanted items on their way to the fetchers.
@@ -73,9 +113,8 @@ impl FetchQueue {
 
     /// Adds an item; small neighbours go out together. Blocks while too many wait.
     pub(super) fn push(&self, wanted: Wanted) {
-        let streams = wanted.item.streams.len();
-        let bytes =
-            wanted.item.streams.iter().map(|stream| stream.size.unwrap_or(UNKNOWN_BYTES)).sum::<u64>();
+        let streams = wanted.missing().count();
+        let bytes = wanted.missing().map(|(_, stream)| stream.size.unwrap_or(UNKNOWN_BYTES)).sum::<u64>();
         let mut state = self.lock();
         if state.open_streams + streams > GROUP_STREAMS_MAX || state.open_bytes + bytes > GROUP_BYTES {
             state = self.send(state);
@@ -165,26 +204,31 @@ impl Fetcher<'_> {
         group: Vec<Wanted>,
         outcomes: &Sender<Outcome>,
     ) -> Result<()> {
-        let bytes: u64 = group.iter().map(|wanted| expected_bytes(&wanted.item)).sum();
+        let bytes: u64 = group.iter().map(expected_bytes).sum();
         let _share = self.budget.take((bytes as usize).max(64 << 10));
         let mut bodies = Bodies::of(self.reader, &group);
         let offers: Vec<u64> = group.iter().map(|wanted| wanted.offer).collect();
         for wanted in group {
-            let mut streams = Ok(Vec::with_capacity(wanted.item.streams.len()));
-            for info in &wanted.item.streams {
-                let stored = match bodies.next() {
-                    Ok(body) => self.store(store, info, body)?,
-                    Err(error) => Err(error),
+            let Wanted { item, ticket, stored, .. } = wanted;
+            let mut stored = stored.into_iter().peekable();
+            let mut streams = Ok(Streams { records: Vec::with_capacity(item.streams.len()), lost: None });
+            for info in &item.streams {
+                let record = match stored.next_if(|record| record.name == info.name) {
+                    Some(record) => Ok(record),
+                    None => match bodies.next() {
+                        Ok(body) => self.store(store, info, body)?,
+                        Err(error) => Err(error),
+                    },
                 };
-                match (&mut streams, stored) {
-                    (Ok(streams), Ok(record)) => streams.push(record),
-                    (Ok(_), Err(error)) => streams = Err(error),
-                    (Err(_), _) => {}
+                if let Ok(taken) = &mut streams
+                    && let Err(error) = taken.take(info, record)
+                {
+                    streams = Err(error);
                 }
             }
             self.counts.read(u64::from(streams.is_ok()));
             // The container's thread may be gone because it failed: then nobody asks.
-            drop(outcomes.send(Outcome { ticket: wanted.ticket, streams }));
+            drop(outcomes.send(Outcome { ticket, streams }));
         }
         // Only memory on the other side; an error there shows at the next call.
         drop(self.reader.finish(&offers));
@@ -256,8 +300,8 @@ impl<'run> Bodies<'run> {
     fn of(reader: &'run ReaderHandle, group: &[Wanted]) -> Self {
         let of_item = |wanted: &Wanted| {
             let offer = wanted.offer;
-            let streams = wanted.item.streams.iter().zip(0_u32..);
-            streams.map(|(info, stream)| (Want { offer, stream }, is_large(info.size))).collect::<Vec<_>>()
+            let missing = wanted.missing();
+            missing.map(|(stream, info)| (Want { offer, stream }, is_large(info.size))).collect::<Vec<_>>()
         };
         Self { reader, wants: group.iter().flat_map(of_item).collect(), asked: 0, ready: VecDeque::new() }
     }
@@ -301,11 +345,65 @@ fn is_large(size: Option<u64>) -> bool {
 }
 
 /// What an item's streams take in memory while they are read.
-fn expected_bytes(item: &Item) -> u64 {
+fn expected_bytes(wanted: &Wanted) -> u64 {
     let of_stream = |size: Option<u64>| match size {
         Some(size) if size <= SMALL_BODY_BYTES_MAX as u64 => size,
         Some(_) => OPEN_BODY_BYTES as u64,
         None => UNKNOWN_BYTES,
     };
-    item.streams.iter().map(|stream| of_stream(stream.size)).sum()
+    wanted.missing().map(|(_, stream)| of_stream(stream.size)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_sdk::{Error, Kind, Tag};
+
+    use super::*;
+    use crate::catalog::Content;
+
+    fn info(name: &str, media: &str) -> StreamInfo {
+        StreamInfo { name: name.to_owned().into(), media: media.to_owned().into(), size: Some(7) }
+    }
+
+    fn record(info: &StreamInfo) -> StreamRecord {
+        let (name, media) = (info.name.clone(), info.media.clone());
+        StreamRecord { name, media, bytes: 7, digest: Digest([1; 32]), content: Content::One }
+    }
+
+    #[test]
+    fn only_what_is_not_stored_is_fetched() {
+        let streams =
+            vec![info("content", ""), info("version/1.0", "; etag=1"), info("version/2.0", "; etag=2")];
+        let item = Item {
+            id: "id".into(),
+            parent: "p".into(),
+            name: "n".into(),
+            kind: Kind::FILE,
+            folder: false,
+            tag: Tag::from("t"),
+            modified: None,
+            posix: None,
+            meta: Vec::new(),
+            streams,
+        };
+        let stored = vec![record(&item.streams[1])];
+        let wanted = Wanted { offer: 1, item, ticket: 1, stored };
+        let missing: Vec<(u32, &str)> = wanted.missing().map(|(at, info)| (at, info.name.as_str())).collect();
+        assert_eq!(missing, [(0, "content"), (2, "version/2.0")]);
+        assert_eq!(expected_bytes(&wanted), 14);
+    }
+
+    #[test]
+    fn a_stream_that_stands_for_itself_fails_by_itself() {
+        let (content, version) = (info("content", ""), info("version/1.0", "; etag=1"));
+        let gone = || Error::new(ErrorKind::NotFound, "gone");
+        let bad = || Error::new(ErrorKind::CorruptItem, "bad");
+        let mut streams = Streams { records: Vec::new(), lost: None };
+        assert!(streams.take(&content, Ok(record(&content))).is_ok());
+        assert!(streams.take(&version, Err(gone())).is_ok() && streams.lost.is_none());
+        assert!(streams.take(&version, Err(bad())).is_ok() && streams.lost.is_some());
+        assert_eq!(streams.records.len(), 1);
+        assert!(streams.take(&content, Err(gone())).is_err());
+        assert!(streams.take(&version, Err(Error::cancelled())).is_err());
+    }
 }

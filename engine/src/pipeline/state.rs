@@ -52,8 +52,8 @@ pub(super) struct StateCounts {
 
 /// What to do about an offer.
 pub(super) enum Decision {
-    /// Its streams must be read.
-    Read,
+    /// Its streams must be read, but for these, which are stored.
+    Read(Vec<StreamRecord>),
     /// Its streams are stored: these.
     Keep(Vec<StreamRecord>),
     /// Nothing about it has changed; its streams, should it be removed before its turn.
@@ -110,15 +110,20 @@ impl ContainerState {
     pub(super) fn decide(&mut self, scope: &ScopeId, item: &Item) -> Result<Decision> {
         let stored = self.find(&item.id)?;
         self.note_listed(scope, item)?;
-        let Some((parent, record)) = stored else { return Ok(Decision::Read) };
-        if !record.has_streams_of(item) || self.is_owed(&item.id)? {
-            return Ok(Decision::Read);
+        let Some((parent, record)) = stored else { return Ok(Decision::Read(Vec::new())) };
+        // Of what is owed, what is stored may be what was lost.
+        if self.is_owed(&item.id)? {
+            return Ok(Decision::Read(Vec::new()));
         }
-        let fresh = ItemRecord::new(item.clone(), scope.clone(), record.streams.clone());
+        let streams = record.streams_of(item);
+        if streams.len() < item.streams.len() {
+            return Ok(Decision::Read(streams));
+        }
+        let fresh = ItemRecord::new(item.clone(), scope.clone(), streams);
         if fresh == record && parent == item.parent {
-            Ok(Decision::Same(record.streams))
+            Ok(Decision::Same(fresh.streams))
         } else {
-            Ok(Decision::Keep(record.streams))
+            Ok(Decision::Keep(fresh.streams))
         }
     }
 

@@ -150,15 +150,24 @@ pub(crate) struct SharePointOptions {
     pub(crate) versions: Versions,
     #[serde(default = "yes")]
     pub(crate) permissions: bool,
+    /// Whether to list what the recycle bin holds.
+    #[serde(default)]
+    pub(crate) recycle_bin: bool,
 }
 
 impl Default for SharePointOptions {
     fn default() -> Self {
-        Self { sites: everything(), exclude: Vec::new(), versions: Versions::default(), permissions: true }
+        Self {
+            sites: everything(),
+            exclude: Vec::new(),
+            versions: Versions::default(),
+            permissions: true,
+            recycle_bin: false,
+        }
     }
 }
 
-/// How many versions of a file are kept.
+/// How many versions of a file are kept, the current one among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Versions {
     #[default]

@@ -54,8 +54,8 @@ impl Office365 {
 impl Source for Office365 {
     async fn validate(&self) -> Result<Vec<Finding>> {
         let mut findings = validate::accounts(&self.pool).await;
-        if let Some(wanted) = &self.options.sharepoint {
-            findings.extend(validate::sharepoint(&self.pool, &self.hosts, wanted).await);
+        if self.options.sharepoint.is_some() {
+            findings.extend(validate::sharepoint(&self.pool, &self.hosts).await);
         }
         if let Some(exchange) = &self.exchange {
             findings.extend(exchange.validate().await);
@@ -94,8 +94,8 @@ impl Source for Office365 {
     }
 
     async fn read(&self, container: &Container, host: ReaderHost) -> Result<Box<dyn Reader>> {
-        if sharepoint::is_site(container) {
-            return Ok(Box::new(SiteReader::start(&self.pool, container, host)?));
+        if let Some(wanted) = self.options.sharepoint.as_ref().filter(|_| sharepoint::is_site(container)) {
+            return Ok(Box::new(SiteReader::start(&self.pool, container, wanted, host)?));
         }
         match &self.exchange {
             Some(exchange) if Exchange::owns(container) => exchange.read(container, host),

@@ -9,7 +9,7 @@ use crate::{
     auth::{Realm, Way, federated},
     codes,
     error::Explanation,
-    options::{ExchangeOptions, Hosts, Service, SharePointOptions, Versions},
+    options::{ExchangeOptions, Hosts, Service},
     pool::{AccountId, Pool},
     sharepoint,
 };
@@ -51,30 +51,11 @@ async fn account_findings(pool: &Arc<Pool>, account: AccountId) -> Option<Findin
     }
 }
 
-/// Whether each account signs in to SharePoint, and what of the options has no effect yet.
-pub(crate) async fn sharepoint(pool: &Arc<Pool>, hosts: &Hosts, options: &SharePointOptions) -> Vec<Finding> {
+/// Whether each account signs in to SharePoint.
+pub(crate) async fn sharepoint(pool: &Arc<Pool>, hosts: &Hosts) -> Vec<Finding> {
     let accounts = pool.accounts(Service::SharePoint);
     let checks = accounts.into_iter().map(|account| sharepoint::check(pool, hosts, account));
-    let mut findings = join_all(checks).await;
-    if options.versions != Versions::Latest {
-        let message = "older versions of files are not read yet: each run keeps the current one";
-        findings.push(unbuilt(
-            Service::SharePoint,
-            "versions-not-read",
-            message,
-            "write versions = \"latest\" to silence this",
-        ));
-    }
-    if options.permissions {
-        let message = "permissions are not read yet";
-        findings.push(unbuilt(
-            Service::SharePoint,
-            "permissions-not-read",
-            message,
-            "write permissions = false to silence this",
-        ));
-    }
-    findings
+    join_all(checks).await
 }
 
 /// What of Exchange's options has no effect yet.

@@ -108,7 +108,15 @@ def check_site(checks, account, host, site, lines):
     lists = {each.properties["Title"]: each for each in ctx.web.lists.get().execute_query() if not each.properties["Hidden"]}
     wanted = {line["title"] for line in lines if line["kind"] in ("list", "library")}
     checks.same(set(lists), wanted, f"lists of {site}")
+    site_line = next(line for line in lines if line["kind"] == "site")
+    checks.same(web.properties["Description"], site_line["description"], f"description of {site}")
+    check_permissions(checks, ctx.web, site_line)
+    if "groups" in site_line:
+        check_groups(checks, ctx, site_line)
     for line in lines:
+        if line["kind"] in ("library", "list"):
+            check_schema(checks, ctx.web.lists.get_by_title(line["title"]), line)
+            check_permissions(checks, ctx.web.lists.get_by_title(line["title"]), line)
         if line["kind"] == "library":
             check_library(checks, ctx, line, [other for other in lines if other.get("list") == line["title"]])
         elif line["kind"] == "list":
@@ -142,6 +150,58 @@ def walk(ctx, folder):
     return found
 
 
+def check_schema(checks, of, line):
+    """Columns, content types and views of a list."""
+    fields = {each.internal_name for each in of.fields.get().execute_query()}
+    checks.that(set(line["columns"]) <= fields, f"columns of {line['path']}: {fields}")
+    types = {each.properties["Name"] for each in of.content_types.get().execute_query()}
+    checks.that(set(line["content_types"]) <= types, f"content types of {line['path']}: {types}")
+    views = {each.properties["Title"]: each for each in of.views.get().execute_query()}
+    checks.same(set(views), set(line["views"]), f"views of {line['path']}")
+    for view in views.values():
+        shown = view.view_fields.get().execute_query()
+        checks.that(bool(list(shown)), f"columns of a view of {line['path']}")
+    settings = of.get().execute_query().properties
+    checks.same(settings["Description"], line["description"], f"description of {line['path']}")
+
+
+def check_permissions(checks, securable, line):
+    """Roles by login name, of what has permissions of its own; the flag of what has none."""
+    unique = securable.get().select(["HasUniqueRoleAssignments"]).execute_query()
+    checks.same(unique.properties["HasUniqueRoleAssignments"], line["permissions"] is not None, f"own permissions of {line.get('path', line['site'])}")
+    if line["permissions"] is None:
+        return
+    got = {}
+    for assignment in securable.role_assignments.get().expand(["Member", "RoleDefinitionBindings"]).execute_query():
+        roles = [role.name for role in assignment.role_definition_bindings]
+        got[assignment.member.properties["LoginName"]] = roles
+    checks.same(got, line["permissions"], f"permissions of {line.get('path', line['site'])}")
+
+
+def check_groups(checks, ctx, line):
+    got = {}
+    for group in ctx.web.site_groups.get().execute_query():
+        members = group.users.get().execute_query()
+        got[group.properties["Title"]] = [user.login_name for user in members]
+    checks.same(got, line["groups"], f"groups of {line['site']}")
+    roles = {role.name for role in ctx.web.role_definitions.get().execute_query()}
+    checks.that({"Full Control", "Edit", "Read"} <= roles, f"role definitions of {line['site']}: {roles}")
+
+
+def check_versions(checks, file, line):
+    """Earlier versions of a file: labels, lengths, contents."""
+    versions = list(file.versions.get().execute_query())
+    got = {each.version_label: each for each in versions}
+    wanted = {each["label"]: each for each in line["versions"]}
+    checks.same(set(got), set(wanted), f"versions of {line['path']}")
+    for label, each in wanted.items():
+        if label in got:
+            checks.same(int(got[label].properties["Length"]), each["size"], f"length of {label} of {line['path']}")
+            target = io.BytesIO()
+            got[label].download(target).execute_query()
+            checks.same(digest(target.getvalue()), each["blake3"], f"content of {label} of {line['path']}")
+
+
 def check_file(checks, ctx, line):
     by_path = ctx.web.get_file_by_server_relative_path(line["path"])
     properties = by_path.get().execute_query()
@@ -150,6 +210,10 @@ def check_file(checks, ctx, line):
     by_id = ctx.web.get_file_by_id(line["unique_id"])
     by_id.download(target).execute_query()
     checks.same(digest(target.getvalue()), line["blake3"], f"content of {line['path']}")
+    if line["versions"]:
+        check_versions(checks, ctx.web.get_file_by_id(line["unique_id"]), line)
+    if line["permissions"] is not None:
+        check_permissions(checks, ctx.web.get_file_by_id(line["unique_id"]).listItemAllFields, line)
 
 
 def check_list(checks, ctx, of, lines):
@@ -161,6 +225,8 @@ def check_list(checks, ctx, of, lines):
         seen = {name: got[number].properties.get(name) for name in line["fields"]}
         checks.same(seen, line["fields"], f"columns of {line['path']}")
         checks.same(got[number].properties["Attachments"], bool(line["attachments"]), f"flag of {line['path']}")
+        if line["permissions"] is not None:
+            check_permissions(checks, ctx.web.lists.get_by_title(of["title"]).get_item_by_id(number), line)
         if line["attachments"]:
             check_attachments(checks, got[number], line)
 

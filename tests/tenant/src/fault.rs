@@ -44,6 +44,15 @@ pub enum FaultKind {
         #[serde(default = "item_code")]
         code: String,
     },
+    /// A file's bytes are not given out: malware was found in it. With status 200, a page that says so comes in their place.
+    Infected {
+        /// SharePoint's HTTP status: 403, 400 or 200.
+        status: u16,
+    },
+    /// The range asked for is ignored: all of the file comes, with status 200.
+    RangeIgnored,
+    /// The connection is cut in the middle of the body, and the file is another one afterwards.
+    Replaced,
     /// `SyncFolderItems` and `SyncFolderHierarchy` refuse the caller's state.
     SyncStateRefused,
     /// `GetChanges` refuses the caller's token.

@@ -18,7 +18,7 @@ use crate::federation::FederationState;
 use crate::gate::{Service, Throttle};
 use crate::login::{self, Tokens};
 use crate::shared::Shared;
-use crate::sharepoint::{Origins, SharePoint, Switches};
+use crate::sharepoint::{Edit, Origins, SharePoint, Switches};
 use crate::{control, exchange};
 
 /// What kind of tenant to start.
@@ -164,6 +164,11 @@ impl Tenant {
     /// Makes `count` random changes, half of them in SharePoint, half in Exchange.
     pub fn change(&self, seed: u64, count: usize) {
         self.parts.change(seed, count, None);
+    }
+
+    /// Makes one change of SharePoint, of what lies at a server-relative address; false if it does not fit what is there.
+    pub fn edit(&self, path: &str, edit: Edit) -> bool {
+        self.parts.sharepoint.edit(path, edit)
     }
 
     /// The Exchange world, for switches and looks inside.

@@ -71,9 +71,14 @@ fn sharepoint() -> Schema {
         .optional(
             "versions",
             Takes::AnyOf(vec![Takes::word(&["all", "latest"]), Takes::Integer(1, 50_000)]),
-            "versions of a file to keep; all if left out",
+            "versions of a file to keep, the current one counted; all if left out",
         )
-        .optional("permissions", Takes::Bool, "whether to read permissions; true if left out")
+        .optional(
+            "permissions",
+            Takes::Bool,
+            "whether to read permissions, groups and roles; true if left out",
+        )
+        .optional("recycle_bin", Takes::Bool, "whether to list what the recycle bin holds; false if left out")
 }
 
 fn exchange() -> Schema {

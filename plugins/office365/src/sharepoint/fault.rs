@@ -8,6 +8,8 @@ use crate::{error::Explanation, http::Response};
 /// Longest part of an answer that is looked at for an error, in bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
 
+/// The code of [`Fault::Threshold`].
+pub(super) const THRESHOLD: &str = "list-threshold";
 /// The code of [`Fault::PastEnd`].
 pub(super) const PAST_END: &str = "range-past-end";
 
@@ -63,9 +65,7 @@ impl Told {
                 "the service found malware in it and does not give it out",
             ),
             Fault::PastEnd => (ErrorKind::CorruptItem, PAST_END, "there is nothing after its end"),
-            Fault::Threshold => {
-                (ErrorKind::Unavailable, "list-threshold", "the list is too large for this request")
-            }
+            Fault::Threshold => (ErrorKind::Unavailable, THRESHOLD, "the list is too large for this request"),
             Fault::Passing => (ErrorKind::Unavailable, "service-fault", "the service has a fault"),
             Fault::Other => (ErrorKind::CorruptItem, "refused", "the service refuses the request"),
         };

@@ -19,6 +19,8 @@ pub(super) struct FileBody {
     expects: Expects,
     /// Its length as listed.
     listed: Option<u64>,
+    /// True if every answer has other bytes, so that none can be taken up by another.
+    whole_only: bool,
     /// Bytes handed out.
     at: u64,
     transfer: Option<Transfer>,
@@ -45,7 +47,15 @@ impl FileBody {
     /// The current content of a file.
     pub(super) fn of_file(web: &Web, file: &FileRef) -> Result<Self> {
         let url = web.api(&format!("web/GetFileById('{}')/$value", file.unique_id))?;
-        Ok(Self::new(web, url, &file.name, file.length))
+        Ok(Self { whole_only: file.protected, ..Self::new(web, url, &file.name, file.length) })
+    }
+
+    /// An earlier version of a file, by its number.
+    pub(super) fn of_version(web: &Web, file: &FileRef, number: u32, length: Option<u64>) -> Result<Self> {
+        let url = web.api(&format!("web/GetFileById('{}')/versions({number})/$value", file.unique_id))?;
+        let mut body = Self::new(web, url, &file.name, length);
+        body.shown = format!("{} (version {}.{})", file.name, number / 512, number % 512);
+        Ok(body)
     }
 
     /// An attachment of a list item, by its server-relative path.
@@ -62,6 +72,7 @@ impl FileBody {
             shown: name.to_owned(),
             expects: if PAGES.contains(&ending.as_str()) { Expects::Any } else { Expects::Bytes },
             listed,
+            whole_only: false,
             at: 0,
             transfer: None,
             etag: None,
@@ -84,7 +95,8 @@ impl FileBody {
                 request = request.header("If-Range", etag.as_str());
             }
         }
-        let Some(response) = self.web.fetch_range(&request).await? else { return Ok(None) };
+        let response = self.web.fetch_range(&request).await.map_err(|error| error.context(&self.shown))?;
+        let Some(response) = response else { return Ok(None) };
         let etag = response.header("etag").map(str::to_owned);
         if self.at > 0 && self.etag.is_some() && etag.is_some() && self.etag != etag {
             return Err(self.changed());
@@ -128,7 +140,7 @@ impl FileBody {
             Err(error) => {
                 self.transfer = None;
                 self.without_progress += 1;
-                if self.without_progress > RESUMES_MAX {
+                if self.without_progress > RESUMES_MAX || (self.whole_only && self.at > 0) {
                     return Err(Error::from(error).context(&self.shown));
                 }
                 Ok(Pulled::Again)
@@ -155,6 +167,9 @@ impl FileBody {
     fn doubt(&mut self) -> Result<Pulled> {
         if self.at == 0 && self.listed.is_none() {
             return Ok(Pulled::End);
+        }
+        if self.whole_only {
+            return Err(self.broken("the transfer ended early"));
         }
         self.without_progress += 1;
         if self.without_progress > RESUMES_MAX {

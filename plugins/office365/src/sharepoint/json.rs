@@ -22,9 +22,10 @@ pub(super) fn number(object: &Json, name: &str) -> Option<i64> {
     }
 }
 
-/// A moment in ISO 8601.
+/// A moment in ISO 8601; one that names no zone is in UTC.
 pub(super) fn time(object: &Json, name: &str) -> Option<Time> {
-    let at: jiff::Timestamp = object.get(name)?.as_str()?.parse().ok()?;
+    let text = object.get(name)?.as_str()?;
+    let at: jiff::Timestamp = text.parse().or_else(|_| format!("{text}Z").parse()).ok()?;
     Some(Time::from(std::time::SystemTime::from(at)))
 }
 
@@ -58,6 +59,23 @@ pub(super) fn plain(object: &Map<String, Json>) -> impl Iterator<Item = (&String
     object
         .iter()
         .filter(|(name, _)| !name.starts_with("odata.") && !name.contains("@odata.") && *name != "__metadata")
+}
+
+/// A value less the protocol's own annotations, at every depth that the model allows.
+pub(super) fn bare(json: &Json) -> Json {
+    bare_at(json, 0)
+}
+
+fn bare_at(json: &Json, depth: usize) -> Json {
+    match json {
+        nested if depth >= VALUE_DEPTH_MAX => nested.clone(),
+        Json::Array(values) => values.iter().map(|value| bare_at(value, depth + 1)).collect(),
+        Json::Object(values) => {
+            let kept = plain(values).filter(|(_, value)| value.get("__deferred").is_none());
+            kept.map(|(name, value)| (name.clone(), bare_at(value, depth + 1))).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 /// A JSON value as a value of the model; what is nested too deeply becomes text.

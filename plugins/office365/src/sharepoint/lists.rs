@@ -1,6 +1,6 @@
 //! The lists and libraries of a web: which are read, and how each appears as an item.
 
-use larder_sdk::{Item, ItemId, Kind, Name, Result, ScopeId, Tag, Value, Word};
+use larder_sdk::{Item, ItemId, Kind, Name, Result, ScopeId, StreamInfo, Tag, Value, Word};
 use serde_json::Value as Json;
 
 use super::{json, paths, web::Web};
@@ -10,13 +10,14 @@ const LISTS_MAX: usize = 20_000;
 
 /// What is asked of each list.
 const SELECT: &str = "Id,Title,Description,Hidden,BaseTemplate,BaseType,ItemCount,Created,LastItemModifiedDate,EnableVersioning,\
-    EnableMinorVersions,MajorVersionLimit,EnableModeration,ForceCheckout,EnableAttachments,EnableFolderCreation,ContentTypesEnabled,\
-    IrmEnabled,IsCatalog,ListItemEntityTypeFullName,EntityTypeName,TemplateFeatureId,CurrentChangeToken,\
+    EnableMinorVersions,MajorVersionLimit,MajorWithMinorVersionsLimit,EnableModeration,ForceCheckout,DraftVersionVisibility,\
+    EnableAttachments,EnableFolderCreation,ContentTypesEnabled,IrmEnabled,IsCatalog,NoCrawl,ListItemEntityTypeFullName,EntityTypeName,\
+    TemplateFeatureId,CurrentChangeToken,HasUniqueRoleAssignments,\
     RootFolder/ServerRelativeUrl,RootFolder/UniqueId";
 
 /// Properties of a list that are kept with it. Counts and dates that move with its items are left out: they would make an
 /// unchanged list look changed.
-const KEPT: [&str; 16] = [
+const KEPT: [&str; 20] = [
     "Title",
     "Description",
     "BaseTemplate",
@@ -25,13 +26,17 @@ const KEPT: [&str; 16] = [
     "EnableVersioning",
     "EnableMinorVersions",
     "MajorVersionLimit",
+    "MajorWithMinorVersionsLimit",
     "EnableModeration",
     "ForceCheckout",
+    "DraftVersionVisibility",
     "EnableAttachments",
     "EnableFolderCreation",
     "ContentTypesEnabled",
     "IrmEnabled",
+    "NoCrawl",
     "EntityTypeName",
+    "ListItemEntityTypeFullName",
     "TemplateFeatureId",
 ];
 
@@ -52,8 +57,15 @@ pub(super) struct List {
     pub(super) library: bool,
     /// Where its change log stood when it was asked.
     pub(super) token: String,
+    /// True if it has permissions of its own.
+    pub(super) unique: bool,
+    /// True if a file may have drafts.
+    pub(super) drafts: bool,
+    /// How many items it says it has, folders and what is hidden among them.
+    pub(super) count: Option<i64>,
     attachments: bool,
-    meta: Vec<(Word, Value)>,
+    settings: Json,
+    pub(super) meta: Vec<(Word, Value)>,
     created: Option<larder_sdk::Time>,
 }
 
@@ -79,8 +91,18 @@ impl List {
         path.strip_prefix(&root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// What can be set about it.
+    pub(super) fn settings(&self) -> &Json {
+        &self.settings
+    }
+
+    /// Its address below `_api/`.
+    pub(super) fn address(&self) -> String {
+        format!("web/lists(guid'{}')", self.id)
+    }
+
     /// The list as an item of its web.
-    pub(super) fn item(&self) -> Item {
+    pub(super) fn item(&self, streams: Vec<StreamInfo>) -> Item {
         Item {
             id: self.item_id(),
             parent: ItemId::default(),
@@ -91,7 +113,7 @@ impl List {
             modified: self.created,
             posix: None,
             meta: self.meta.clone(),
-            streams: Vec::new(),
+            streams,
         }
     }
 }
@@ -123,13 +145,18 @@ pub(super) fn parse(row: &Json) -> Option<List> {
     let token =
         row.get("CurrentChangeToken").map(|token| json::text(token, "StringValue")).unwrap_or_default();
     let kept = KEPT.iter().filter_map(|name| Some((Word::from(*name), json::value(row.get(*name)?))));
+    let settings = KEPT.iter().filter_map(|name| Some(((*name).to_owned(), row.get(*name)?.clone())));
     Some(List {
         id: paths::guid(json::text(row, "Id"))?,
         title: json::text(row, "Title").to_owned(),
         root: Some(root(row)).filter(|root| !root.is_empty())?.to_owned(),
         library: json::number(row, "BaseType") == Some(1),
         token: token.to_owned(),
+        unique: json::flag(row, "HasUniqueRoleAssignments"),
+        drafts: json::flag(row, "EnableMinorVersions"),
+        count: json::number(row, "ItemCount"),
         attachments: json::flag(row, "EnableAttachments"),
+        settings: Json::Object(settings.collect()),
         meta: kept.collect(),
         created: json::time(row, "Created"),
     })
@@ -144,7 +171,11 @@ pub(super) fn example(id: &str, root: &str, library: bool) -> List {
         root: root.to_owned(),
         library,
         token: "1;3;x;1;2".to_owned(),
+        unique: false,
+        drafts: false,
+        count: None,
         attachments: !library,
+        settings: Json::Null,
         meta: Vec::new(),
         created: None,
     }
@@ -176,7 +207,7 @@ mod tests {
     #[test]
     fn a_list_is_a_folder_without_moving_parts() {
         let list = parse(&row("Shared Documents", false, 101)).unwrap();
-        let item = list.item();
+        let item = list.item(Vec::new());
         assert_eq!(item.name, Name::from("Shared Documents"));
         assert!(item.folder && item.kind == Kind::LIBRARY && item.parent.is_empty());
         assert!(!item.meta.iter().any(|(name, _)| name == "ItemCount"));

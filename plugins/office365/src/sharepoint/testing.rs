@@ -1,14 +1,12 @@
 //! Decoders of what SharePoint's REST service answers.
 
-use std::collections::BTreeMap;
-
 use larder_sdk::{Cursor, ItemId};
 use serde_json::Value as Json;
 
 use super::{
-    changes::{self, Position},
+    changes::{self, Position, Since},
     discover, fault,
-    items::Row,
+    items::{Extras, Row},
     json,
     lists::{self, List},
     web::absolute,
@@ -59,7 +57,9 @@ pub(crate) fn decoders() -> Vec<Decoder> {
             let Some(rows) = rows(bytes) else { return false };
             let wanted = rows.iter().filter(|row| lists::is_wanted(row));
             for list in wanted.filter_map(lists::parse) {
-                keeps_the_rules(super::walk::offer_list(&list));
+                for event in super::reading::list_events(&list, Extras::default()) {
+                    keeps_the_rules(event);
+                }
             }
             true
         }),
@@ -67,16 +67,18 @@ pub(crate) fn decoders() -> Vec<Decoder> {
             let Some(rows) = rows(bytes) else { return false };
             for list in [of("a list", false), of("Shared Documents", true)] {
                 for row in rows.iter().filter_map(|row| Row::new(row.clone()).ok()) {
-                    keeps_the_rules(row.event(&list, ItemId::from("parent")));
+                    for event in row.events(&list, ItemId::from("parent"), Extras::default()) {
+                        keeps_the_rules(event);
+                    }
                 }
             }
             true
         }),
         Decoder::new("SharePoint: change log", &[CHANGES], |bytes| {
             let Some(rows) = rows(bytes) else { return false };
-            let mut touched = BTreeMap::new();
-            let told = rows.iter().all(|entry| changes::note(&mut touched, entry));
-            assert!(touched.len() <= rows.len());
+            let mut since = Since::default();
+            let told = rows.iter().all(|entry| changes::note(&mut since, entry, 4711));
+            assert!(since.touched.len() <= rows.len());
             told
         }),
         Decoder::new("SharePoint: search", &[FOUND], |bytes| {

@@ -1,132 +1,100 @@
 //! Reading one web: first what is owed, then, list by list, what changed or everything.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::BTreeSet,
     pin::pin,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use futures::{Stream, StreamExt as _, stream};
-use larder_sdk::{Error, ErrorKind, Event, ItemId, Name, Owed, ReaderHost, Result, Unread};
-use serde_json::Value as Json;
+use futures::StreamExt as _;
+use larder_sdk::{Error, ErrorKind, Event, ItemId, Name, Result, Unread};
 
 use super::{
     changes::{self, Position, Since, Touched},
-    items::{self, PAGE_ROWS, Row},
-    json,
+    items::{self, Extras, Row},
     lists::{self, List},
+    parents::Parents,
     paths,
-    web::{Form, Pages, Web},
+    reading::{Reading, unread_list},
+    rows::{self, Texts},
+    site,
+    web::{Form, Pages},
 };
 use crate::feed::Sink;
 
-/// Items asked for at the same time when each is asked for by itself.
-const TOGETHER: usize = 4;
-/// Debts asked of the host at once.
-const OWED_PAGE: usize = 256;
 /// Most rows of one list; the service's own limit is 30 million.
 const ROWS_MAX: usize = 60_000_000;
-/// Folders remembered by path; beyond that all are forgotten, which costs a request each.
-const FOLDERS_MAX: usize = 50_000;
+/// How long a list goes by its log alone: then everything is listed once more, of which no unchanged content is read.
+const LISTED_AGE_MAX_SECONDS: i64 = 30 * 24 * 3600;
 
 /// The walk through one web.
 pub(super) struct Walk {
-    web: Web,
-    host: ReaderHost,
-    lists: Vec<List>,
-    /// GUIDs of folders by folded path.
-    folders: HashMap<String, ItemId>,
+    pub(super) reading: Reading,
+    pub(super) lists: Vec<List>,
+    pub(super) parents: Parents,
+    pub(super) texts: Texts,
+    /// True if something of the site itself is owed.
+    pub(super) site_owed: bool,
+    /// Lists of which something is owed.
+    pub(super) lists_owed: BTreeSet<ItemId>,
+    /// True if a list was listed as a whole.
+    listed: bool,
     now: i64,
 }
 
 /// What the log said of one list, kept until all lists have been looked at.
 struct Log<'a> {
     list: &'a List,
-    touched: BTreeMap<i64, Touched>,
+    since: Since,
     position: Position,
 }
 
 impl Walk {
     /// A walk that begins.
-    pub(super) fn new(web: Web, host: ReaderHost) -> Self {
+    pub(super) fn new(reading: Reading) -> Self {
         let now =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
-        Self { web, host, lists: Vec::new(), folders: HashMap::new(), now }
+        Self {
+            reading,
+            lists: Vec::new(),
+            parents: Parents::default(),
+            texts: Texts::default(),
+            site_owed: false,
+            lists_owed: BTreeSet::new(),
+            listed: false,
+            now,
+        }
     }
 
     /// Walks the whole web.
     pub(super) async fn run(mut self, sink: &mut Sink) -> Result<()> {
-        self.lists = lists::lists(&self.web).await?;
+        self.lists = lists::lists(&self.reading.web).await?;
         self.owed(sink).await?;
         self.gone_lists(sink).await?;
+        site::walk(&self.reading, self.site_owed, self.now, sink).await?;
         let lists = std::mem::take(&mut self.lists);
         let mut logs = Vec::new();
         for list in &lists {
             match self.begin(list, sink).await {
                 Ok(Some(log)) => logs.push(log),
                 Ok(None) => {}
-                Err(error) => unread_list(list, error, sink).await?,
+                Err(error) if ends_all(&error) => return Err(error),
+                // The others go on.
+                Err(error) => sink.push(unread_list(list, error)).await?,
             }
             sink.flush().await?;
         }
         self.changed(&logs, sink).await
     }
 
-    /// Offers again what an earlier run could not read.
-    async fn owed(&mut self, sink: &mut Sink) -> Result<()> {
-        let mut after = None;
-        loop {
-            let page = self.host.owed(after.take(), OWED_PAGE).await?;
-            for debt in &page {
-                let event = self.owed_event(debt).await?;
-                if let Some(event) = event {
-                    sink.push(event).await?;
-                }
-            }
-            if page.len() < OWED_PAGE {
-                return Ok(());
-            }
-            after = page.last().map(|debt| debt.id.clone());
-        }
-    }
-
-    async fn owed_event(&mut self, debt: &Owed) -> Result<Option<Event>> {
-        let listed = self.lists.iter().find(|list| list.scope() == debt.scope).cloned();
-        if listed.as_ref().is_some_and(|list| list.item_id() == debt.id) {
-            // A list that could not be read is walked again anyway.
-            return Ok(None);
-        }
-        let row = match (items::list_item_number(&debt.id), &listed) {
-            (Some(number), Some(list)) => self.row(list, number).await,
-            (Some(_), None) => Ok(None),
-            (None, _) => self.row_by_id(&debt.id).await,
-        };
-        let event = match row {
-            Ok(Some(row)) => self.row_event(row).await,
-            Ok(None) => Ok(Event::Deleted(debt.id.clone())),
-            Err(error) => Err(error),
-        };
-        match event {
-            Ok(event) => Ok(Some(event)),
-            Err(error) if ends_all(&error) => Err(error),
-            Err(error) => Ok(Some(Event::Unread(Unread {
-                scope: debt.scope.clone(),
-                id: debt.id.clone(),
-                parent: debt.parent.clone(),
-                name: debt.name.clone(),
-                error,
-            }))),
-        }
-    }
-
     /// Says which lists are gone for good: no longer listed, and not found when asked for by themselves.
     async fn gone_lists(&mut self, sink: &mut Sink) -> Result<()> {
-        for scope in self.host.scopes().await? {
+        for scope in self.reading.host.scopes().await? {
             if self.lists.iter().any(|list| list.scope() == scope) {
                 continue;
             }
             let Some(id) = paths::guid(&scope.display()) else { continue };
-            match self.web.get(&format!("web/lists(guid'{id}')?$select=Id"), Form::Bare).await {
+            match self.reading.web.get(&format!("web/lists(guid'{id}')?$select=Id"), Form::Bare).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     sink.push(Event::ScopeGone(scope)).await?;
                 }
@@ -140,55 +108,100 @@ impl Walk {
 
     /// Begins with a list: its log if that tells enough, else everything in it at once.
     async fn begin<'a>(&mut self, list: &'a List, sink: &mut Sink) -> Result<Option<Log<'a>>> {
-        let position = self.host.cursor(&list.scope()).await?.and_then(|cursor| Position::read(&cursor));
-        let here = Position { token: list.token.clone(), at: self.now };
-        if let Some(position) = position.filter(|position| position.is_fresh(&list.token, self.now)) {
-            if position.is_current(&list.token) {
-                return Ok(Some(Log { list, touched: BTreeMap::new(), position: here }));
-            }
-            if let Since::Changes { touched, token } =
-                changes::since(&self.web, list, &position.token).await?
-            {
-                // Without entries the token from before the question is the newest that is known to be covered.
-                let token = if touched.is_empty() { list.token.clone() } else { token };
-                return Ok(Some(Log { list, touched, position: Position { token, at: self.now } }));
-            }
+        let cursor = self.reading.host.cursor(&list.scope()).await?;
+        let before = cursor.and_then(|cursor| Position::read(&cursor));
+        let profile = self.reading.profile();
+        let here = Position { profile, count: list.count, ..Position::new(&list.token, self.now) };
+        let anew = before.as_ref().is_some_and(|before| before.profile != here.profile);
+        if let Some(before) = before.filter(|before| !anew && self.is_fresh(list, before))
+            && let Some(log) = self.log(list, &before, &here).await?
+        {
+            return Ok(Some(log));
         }
-        self.whole(list, here, sink).await?;
+        self.whole(list, here, anew, sink).await?;
         Ok(None)
     }
 
-    /// Lists everything in a list.
-    async fn whole(&mut self, list: &List, here: Position, sink: &mut Sink) -> Result<()> {
+    /// True if a list's log can tell what happened since a position, and has not been gone by for too long.
+    fn is_fresh(&self, list: &List, before: &Position) -> bool {
+        // Not all lists on the same day.
+        let early = list.id.bytes().map(i64::from).sum::<i64>() % 7 * 24 * 3600;
+        before.is_fresh(&list.token, self.now)
+            && self.now.saturating_sub(before.listed_at) < LISTED_AGE_MAX_SECONDS - early
+    }
+
+    /// What the log tells since a position; `None` if it cannot tell, or if the list has not as many items as it would have then.
+    async fn log<'a>(&self, list: &'a List, before: &Position, here: &Position) -> Result<Option<Log<'a>>> {
+        let since = if before.is_current(&list.token) {
+            Some(Since { token: list.token.clone(), ..Since::default() })
+        } else {
+            changes::since(&self.reading.web, list, &before.token).await?
+        };
+        let Some(since) = since else { return Ok(None) };
+        let counted = before.count.zip(list.count);
+        if let Some((before, now)) = counted
+            && before + since.grown() != now
+            && !self.lost_folder(&since).await?
+        {
+            return Ok(None);
+        }
+        // Without entries the token from before the question is the newest that is known to be covered.
+        let nothing = since.touched.is_empty() && !since.list;
+        let position = Position {
+            token: if nothing { list.token.clone() } else { since.token.clone() },
+            listed_at: before.listed_at,
+            count: list.count.map(|count| count + since.grown_late()),
+            ..here.clone()
+        };
+        Ok(Some(Log { list, since, position }))
+    }
+
+    /// True if a folder may be among what is gone: the log names it alone, and the count falls by all that was in it.
+    async fn lost_folder(&self, since: &Since) -> Result<bool> {
+        for gone in since.touched.values().filter(|touched| !touched.there) {
+            let Some(id) = gone.unique_id.clone().map(ItemId::from) else { return Ok(true) };
+            if self.reading.host.item(&id).await?.is_some_and(|item| item.folder) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Lists everything in a list; if `anew`, with all that belongs to its items.
+    async fn whole(&mut self, list: &List, here: Position, anew: bool, sink: &mut Sink) -> Result<()> {
+        self.listed = true;
         sink.push(Event::Begin(list.scope())).await?;
-        sink.push(offer_list(list)).await?;
-        let tail =
-            format!("web/lists(guid'{}')/items?{}&$orderby=ID&$top={PAGE_ROWS}", list.id, items::query(list));
-        let mut next = Some(self.web.api(&tail)?);
+        for event in self.reading.list_events(list, true).await? {
+            sink.push(event).await?;
+        }
         let mut pages = Pages::at_most(ROWS_MAX);
-        while let Some(url) = next {
-            let (rows, following) = self.web.page(url, Form::Minimal).await?;
-            let listed = pages.add(rows.len(), &list.title)?;
-            self.host.progress(&format!("{}: {listed} items listed", list.title));
-            self.remember_folders(&rows);
-            for row in rows {
-                if let Some(event) = self.listed_event(list, row).await? {
+        let mut page = rows::first_page(&self.reading.web, list, &self.texts).await?;
+        loop {
+            let (found, following) = page;
+            let listed = pages.add(found.len(), &list.title)?;
+            self.reading.host.progress(&format!("{}: {listed} items listed", list.title));
+            self.parents.learn(&found);
+            let found = found.into_iter().map(Row::new).collect::<Result<Vec<_>>>()?;
+            let mut found = pin!(rows::with_extras(self.reading.clone(), list.clone(), found, anew));
+            while let Some(row) = found.next().await {
+                let (row, extras) = row?;
+                for event in self.listed_events(list, row, extras).await? {
                     sink.push(event).await?;
                 }
             }
             sink.flush().await?;
-            next = following;
+            let Some(url) = following else { break };
+            page = self.reading.web.page(url, Form::Minimal).await?;
         }
         sink.push(Event::End(list.scope())).await?;
         sink.push(Event::Settled(list.scope(), here.cursor())).await
     }
 
-    async fn listed_event(&mut self, list: &List, row: Json) -> Result<Option<Event>> {
-        let row = Row::new(row)?;
-        match self.parent(list, &row).await {
-            Ok(parent) => Ok(Some(row.event(list, parent))),
+    async fn listed_events(&mut self, list: &List, row: Row, extras: Extras) -> Result<Vec<Event>> {
+        match self.parents.of(&self.reading.web, list, &row).await {
+            Ok(parent) => Ok(row.events(list, parent, extras)),
             // The folder went while the list was read, and this with it: the next run's log tells where to.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
@@ -199,30 +212,39 @@ impl Walk {
         let mut offered = BTreeSet::new();
         let mut gone = Vec::new();
         for log in logs {
-            sink.push(offer_list(log.list)).await?;
             let list = log.list;
-            let there =
-                log.touched.iter().filter(|(_, touched)| touched.there).map(|(number, _)| *number).collect();
-            let mut rows = pin!(rows_of(self.web.clone(), list.clone(), there));
-            while let Some((number, row)) = rows.next().await {
-                let Some(touched) = log.touched.get(&number) else { continue };
-                match self.changed_event(list, number, touched, row).await? {
-                    Some(event) => {
-                        if let Event::Offer(offer) = &event {
-                            offered.insert(offer.item.id.clone());
+            let touched = log.since.list || self.lists_owed.contains(&list.item_id());
+            for event in self.reading.list_events(list, touched).await? {
+                sink.push(event).await?;
+            }
+            let all = &log.since.touched;
+            let there = all.iter().filter(|(_, touched)| touched.there).map(|(number, _)| *number).collect();
+            let asked = rows::rows_of(self.reading.clone(), list.clone(), self.texts.clone(), there);
+            let mut asked = pin!(asked);
+            while let Some((number, row)) = asked.next().await {
+                let Some(touched) = all.get(&number) else { continue };
+                match self.changed_events(list, number, touched, row).await? {
+                    Some(events) => {
+                        for event in events {
+                            if let Event::Offer(offer) = &event {
+                                offered.insert(offer.item.id.clone());
+                            }
+                            sink.push(event).await?;
                         }
-                        sink.push(event).await?;
                     }
                     None => gone.extend(ids(list, number, touched)),
                 }
             }
-            for (number, touched) in log.touched.iter().filter(|(_, touched)| !touched.there) {
+            for (number, touched) in all.iter().filter(|(_, touched)| !touched.there) {
                 gone.extend(ids(list, *number, touched));
             }
             sink.flush().await?;
         }
         for id in gone.into_iter().filter(|id| !offered.contains(id)) {
-            sink.push(Event::Deleted(id)).await?;
+            // It may have moved into a list that was listed as a whole.
+            if !self.listed || self.row_by_id(&id).await?.is_none() {
+                sink.push(Event::Deleted(id)).await?;
+            }
         }
         for log in logs {
             sink.push(Event::Settled(log.list.scope(), log.position.cursor())).await?;
@@ -231,128 +253,29 @@ impl Walk {
     }
 
     /// What is said of an item that the log names; `None` if it is gone.
-    async fn changed_event(
+    async fn changed_events(
         &mut self,
         list: &List,
         number: i64,
         touched: &Touched,
-        row: Result<Option<Row>>,
-    ) -> Result<Option<Event>> {
+        row: Result<Option<(Row, Extras)>>,
+    ) -> Result<Option<Vec<Event>>> {
         let made = match row {
-            Ok(Some(row)) => match self.parent(list, &row).await {
-                Ok(parent) => Ok(row.event(list, parent)),
+            Ok(Some((row, extras))) => match self.parents.of(&self.reading.web, list, &row).await {
+                Ok(parent) => Ok(row.events(list, parent, extras)),
                 Err(error) => Err(error),
             },
             Ok(None) => return Ok(None),
             Err(error) => Err(error),
         };
         match made {
-            Ok(event) => Ok(Some(event)),
+            Ok(events) => Ok(Some(events)),
             Err(error) if ends_all(&error) => Err(error),
             Err(error) => Ok(ids(list, number, touched).into_iter().next().map(|id| {
                 let name = Name::from(number.to_string());
-                Event::Unread(Unread { scope: list.scope(), id, parent: list.item_id(), name, error })
+                vec![Event::Unread(Unread { scope: list.scope(), id, parent: list.item_id(), name, error })]
             })),
         }
-    }
-
-    async fn row(&self, list: &List, number: i64) -> Result<Option<Row>> {
-        one_row(&self.web, list, number).await
-    }
-
-    /// The row of a file or folder that is known by its GUID alone, wherever it is now.
-    async fn row_by_id(&self, id: &ItemId) -> Result<Option<Row>> {
-        let Some(guid) = paths::guid(&id.display()) else { return Ok(None) };
-        for kind in ["File", "Folder"] {
-            let library = self.lists.iter().find(|list| list.library);
-            let query = library.filter(|_| kind == "File").map_or_else(
-                || "$select=*,FileRef,FileLeafRef,FileDirRef,FSObjType,UniqueId".to_owned(),
-                items::query,
-            );
-            let tail = format!("web/Get{kind}ById('{guid}')/ListItemAllFields?{query}");
-            if let Some(row) = found(self.web.get(&tail, Form::Minimal).await)? {
-                return Row::new(row).map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    /// The event of a row whose list is known by its path.
-    async fn row_event(&mut self, row: Row) -> Result<Event> {
-        let list = self
-            .lists
-            .iter()
-            .filter(|list| list.holds(row.path()))
-            .max_by_key(|list| list.root.len())
-            .cloned()
-            .ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, format!("{} is in no list that is read", row.path()))
-            })?;
-        let parent = self.parent(&list, &row).await?;
-        Ok(row.event(&list, parent))
-    }
-
-    /// The id of the folder that holds a row: the list's own at its root.
-    async fn parent(&mut self, list: &List, row: &Row) -> Result<ItemId> {
-        let path = row.folder_path();
-        let folded = paths::folded(path);
-        if folded.is_empty() || folded == paths::folded(&list.root) {
-            return Ok(list.item_id());
-        }
-        if let Some(id) = self.folders.get(&folded) {
-            return Ok(id.clone());
-        }
-        // Ids do not order folders before what was moved into them; so some are asked for.
-        let answer = self
-            .web
-            .get(&format!("{}&$select=UniqueId", paths::folder_by_path(path, "")), Form::Bare)
-            .await?;
-        let id = paths::guid(json::text(&answer, "UniqueId"))
-            .map(ItemId::from)
-            .ok_or_else(|| Error::new(ErrorKind::Unavailable, format!("{path}: the folder has no id")))?;
-        self.remember(folded, id.clone());
-        Ok(id)
-    }
-
-    fn remember_folders(&mut self, rows: &[Json]) {
-        for row in rows {
-            let is_folder = json::number(row, "FSObjType") == Some(1);
-            if let Some(id) = is_folder.then(|| paths::guid(json::text(row, "UniqueId"))).flatten() {
-                self.remember(paths::folded(json::text(row, "FileRef")), ItemId::from(id));
-            }
-        }
-    }
-
-    fn remember(&mut self, folded: String, id: ItemId) {
-        if self.folders.len() >= FOLDERS_MAX {
-            self.folders.clear();
-        }
-        self.folders.insert(folded, id);
-    }
-}
-
-/// The items of these numbers, in their order, a few asked for at the same time.
-fn rows_of(web: Web, list: List, numbers: Vec<i64>) -> impl Stream<Item = (i64, Result<Option<Row>>)> + Send {
-    let asked = stream::iter(numbers).map(move |number| {
-        let (web, list) = (web.clone(), list.clone());
-        async move { (number, one_row(&web, &list, number).await) }
-    });
-    asked.buffered(TOGETHER)
-}
-
-/// One item of a list; `None` if it is not there.
-async fn one_row(web: &Web, list: &List, number: i64) -> Result<Option<Row>> {
-    let tail = format!("web/lists(guid'{}')/items({number})?{}", list.id, items::query(list));
-    found(web.get(&tail, Form::Minimal).await)?.map(Row::new).transpose()
-}
-
-/// Turns "not found" into `None`.
-fn found(answer: Result<Json>) -> Result<Option<Json>> {
-    match answer {
-        Ok(json) if json.get("odata.null").is_some() => Ok(None),
-        Ok(json) => Ok(Some(json)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -363,22 +286,8 @@ fn ids(list: &List, number: i64, touched: &Touched) -> Vec<ItemId> {
     own.into_iter().chain(unique_id).collect()
 }
 
-pub(super) fn offer_list(list: &List) -> Event {
-    Event::Offer(larder_sdk::Offer { scope: list.scope(), item: list.item(), carry: None })
-}
-
-/// A list that cannot be read is owed; the others go on.
-async fn unread_list(list: &List, error: Error, sink: &mut Sink) -> Result<()> {
-    if ends_all(&error) {
-        return Err(error);
-    }
-    let name = Name::from(paths::leaf(&list.root));
-    let unread = Unread { scope: list.scope(), id: list.item_id(), parent: ItemId::default(), name, error };
-    sink.push(Event::Unread(unread)).await
-}
-
 /// True if an error concerns more than the thing that was asked for.
-fn ends_all(error: &Error) -> bool {
+pub(super) fn ends_all(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Authentication | ErrorKind::Cancelled | ErrorKind::Bug | ErrorKind::RetryAfter

@@ -1,6 +1,6 @@
 //! One site or sub-site, asked through the pool.
 
-use larder_sdk::{Error, ErrorKind, Result};
+use larder_sdk::{Error, ErrorKind, LogLevel, Result};
 use serde_json::Value as Json;
 use url::Url;
 
@@ -88,6 +88,11 @@ impl Web {
     /// Its absolute URL without a slash at the end.
     pub(super) fn url(&self) -> &str {
         &self.base
+    }
+
+    /// Tells people something.
+    pub(super) fn warn(&self, text: &str) {
+        self.caller.pool().log(LogLevel::Warning, &format!("{}: {text}", self.base));
     }
 
     /// An address below `_api/`.

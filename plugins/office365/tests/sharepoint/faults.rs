@@ -13,6 +13,13 @@ fn on_content(kind: FaultKind) -> FaultRule {
     rule
 }
 
+/// Bytes of a file and its versions.
+fn bytes_of(line: &serde_json::Value) -> u64 {
+    let versions = line["versions"].as_array().into_iter().flatten();
+    let sizes = versions.chain([line]).filter_map(|one| one["size"].as_u64());
+    sizes.sum()
+}
+
 /// Ids of the largest files of the manifest.
 fn large_files(bench: &Bench, count: usize) -> Vec<(String, u64)> {
     let mut files: Vec<(String, u64)> = bench
@@ -41,7 +48,7 @@ async fn broken_and_short_transfers_are_taken_up_where_they_stopped() {
         assert_eq!(keeper.differences(&bench.manifest()), Vec::<String>::new());
         let counters = bench.tenant.counters();
         assert_eq!(counters.faults, 12);
-        let all: u64 = bench.manifest().iter().filter_map(|line| line["size"].as_u64()).sum();
+        let all: u64 = bench.manifest().iter().map(bytes_of).sum();
         let sent = counters.content_bytes[&ContentKind::File];
         // An answer counts in full when it begins: two that stop half-way cost 3/4 more when taken up, twice as much again when not.
         let slack: u64 = large.iter().map(|(_, size)| size).sum::<u64>() * 4 / 5;

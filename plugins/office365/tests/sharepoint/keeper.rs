@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, stream};
 use larder_office365::Office365;
 use larder_sdk::{
-    Container, ContainerId, Event, Item, ItemId, Kind, Offer, Owed, Reader, ReaderHost, Result, ScopeId,
-    Source as _, testing::ReaderMemory,
+    Container, ContainerId, ErrorKind, Event, Item, ItemId, Kind, Offer, Owed, Reader, ReaderHost, Result,
+    ScopeId, Source as _, StreamInfo, testing::ReaderMemory,
 };
 use serde_json::Value;
 
@@ -95,6 +95,8 @@ impl Keeper {
                 continue;
             };
             if kind == "site" {
+                wrong
+                    .extend(holding.site_differences(line).into_iter().map(|what| format!("{site}: {what}")));
                 continue;
             }
             let path = line["path"].as_str().unwrap();
@@ -117,7 +119,8 @@ impl Keeper {
             wrong.extend(kept.differences(line).into_iter().map(|what| format!("{path}: {what}")));
         }
         for (of, holding) in &self.holdings {
-            for id in holding.items.keys().filter(|id| !seen.contains(&(of.clone(), (*id).clone()))) {
+            let others = holding.items.iter().filter(|(_, kept)| kept.item.kind.as_str() != "settings");
+            for id in others.map(|(id, _)| id).filter(|id| !seen.contains(&(of.clone(), (*id).clone()))) {
                 wrong.push(format!("too much: {}", holding.path_of(&holding.items[id])));
             }
         }
@@ -133,6 +136,9 @@ impl Kept {
     fn differences(&self, line: &Value) -> Vec<String> {
         let mut wrong = Vec::new();
         let stream = |name: &str| self.streams.iter().find(|stream| stream.name == name);
+        if line["kind"] == "file" {
+            wrong.extend(self.version_differences(line));
+        }
         match line["kind"].as_str().unwrap() {
             "file" => match stream("content") {
                 Some(stream) if stream.blake3 == line["blake3"] && stream.size == line["size"] => {}
@@ -141,7 +147,8 @@ impl Kept {
             "list_item" => {
                 let content: Value = serde_json::from_slice(&stream("content").unwrap().bytes).unwrap();
                 for (name, value) in line["fields"].as_object().unwrap() {
-                    if content.get(name) != Some(value) {
+                    // A column that was added since changes no item.
+                    if content.get(name).unwrap_or(&Value::Null) != value {
                         wrong.push(format!("field {name} is {:?}, expected {value}", content.get(name)));
                     }
                 }
@@ -152,14 +159,90 @@ impl Kept {
                         wrong.push(format!("{name} differs"));
                     }
                 }
-                if self.streams.len() != attachments.len() + 1 {
+                let attached = self.streams.iter().filter(|stream| stream.name.starts_with("attachment/"));
+                if attached.count() != attachments.len() {
                     wrong.push(format!("{} streams", self.streams.len()));
                 }
             }
+            "list" | "library" => wrong.extend(self.schema_differences(line)),
             _ => {}
+        }
+        wrong.extend(self.permission_differences(line));
+        wrong
+    }
+
+    fn json(&self, name: &str) -> Option<Value> {
+        let stream = self.streams.iter().find(|stream| stream.name == name)?;
+        Some(serde_json::from_slice(&stream.bytes).unwrap())
+    }
+
+    fn schema_differences(&self, line: &Value) -> Vec<String> {
+        let Some(schema) = self.json("schema.json") else { return vec!["no schema".to_owned()] };
+        let mut wrong = Vec::new();
+        let parts = [
+            ("columns", "Fields", "InternalName"),
+            ("content_types", "ContentTypes", "Name"),
+            ("views", "Views", "Title"),
+        ];
+        for (expected, part, name) in parts {
+            let found: BTreeSet<&str> =
+                schema[part].as_array().unwrap().iter().filter_map(|row| row[name].as_str()).collect();
+            for one in line[expected].as_array().unwrap() {
+                if !found.contains(one.as_str().unwrap()) {
+                    wrong.push(format!("{part} lack {one}: {found:?}"));
+                }
+            }
+        }
+        if schema["Settings"]["Description"] != line["description"] {
+            wrong.push(format!("description is {}", schema["Settings"]["Description"]));
         }
         wrong
     }
+
+    /// Versions, where they are read at all.
+    pub(crate) fn version_differences(&self, line: &Value) -> Vec<String> {
+        let expected: Vec<String> = line["versions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|version| {
+                format!(
+                    "version/{} {}",
+                    version["label"].as_str().unwrap(),
+                    version["blake3"].as_str().unwrap()
+                )
+            })
+            .collect();
+        let found = self.streams.iter().filter(|stream| stream.name.starts_with("version/"));
+        let found: Vec<String> = found.map(|stream| format!("{} {}", stream.name, stream.blake3)).collect();
+        if found == expected {
+            Vec::new()
+        } else {
+            vec![format!("versions are {found:?}, expected {expected:?}")]
+        }
+    }
+
+    fn permission_differences(&self, line: &Value) -> Vec<String> {
+        let found = self.json("permissions.json").map(|told| roles(&told)).unwrap_or(Value::Null);
+        if found == line["permissions"] {
+            Vec::new()
+        } else {
+            vec![format!("permissions are {found}, expected {}", line["permissions"])]
+        }
+    }
+}
+
+/// Role assignments as the manifest has them: names of roles by login name.
+fn roles(told: &Value) -> Value {
+    let rows = told["RoleAssignments"].as_array().unwrap().iter().map(|row| {
+        let roles: Vec<&Value> =
+            row["RoleDefinitionBindings"].as_array().unwrap().iter().map(|role| &role["Name"]).collect();
+        (
+            row["Member"]["LoginName"].as_str().unwrap().to_owned(),
+            Value::from_iter(roles.into_iter().cloned()),
+        )
+    });
+    Value::Object(rows.collect())
 }
 
 impl Holding {
@@ -167,6 +250,36 @@ impl Holding {
         let site = if site == "/" { "/@root" } else { site };
         let path = self.container.as_ref().map(|of| joined(&of.path[1..])).unwrap_or_default();
         path == site
+    }
+
+    /// A document of the site's own.
+    pub(crate) fn document(&self, name: &str) -> Option<Value> {
+        self.items.get(&ItemId::from(format!("@site/{name}")))?.json("content")
+    }
+
+    fn site_differences(&self, line: &Value) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let Some(web) = self.document("web.json") else { return vec!["no settings".to_owned()] };
+        for (name, key) in [("Title", "title"), ("Description", "description")] {
+            if web[name] != line[key] {
+                wrong.push(format!("{name} is {}, expected {}", web[name], line[key]));
+            }
+        }
+        let permissions = self.document("permissions.json").map(|told| roles(&told)).unwrap_or(Value::Null);
+        if permissions != line["permissions"] {
+            wrong.push(format!("permissions are {permissions}, expected {}", line["permissions"]));
+        }
+        let groups = self.document("groups.json").map_or(Value::Null, |told| {
+            let rows = told.as_array().unwrap().iter().map(|group| {
+                let users = group["Users"].as_array().unwrap().iter().map(|user| user["LoginName"].clone());
+                (group["Title"].as_str().unwrap().to_owned(), Value::from_iter(users))
+            });
+            Value::Object(rows.collect())
+        });
+        if groups != line["groups"] {
+            wrong.push(format!("groups are {groups}, expected {}", line["groups"]));
+        }
+        wrong
     }
 
     fn find(&self, line: &Value) -> Option<&Kept> {
@@ -224,8 +337,9 @@ impl Holding {
                     _ => None,
                 })
                 .collect();
-            let bodies: Vec<_> = wanted.iter().map(|offer| streams_of(&*reader, offer)).collect();
-            let mut bodies: BTreeMap<ItemId, Result<Vec<Stored>>> = stream::iter(bodies)
+            let bodies: Vec<_> =
+                wanted.iter().map(|offer| streams_of(&*reader, offer, self.stored(&offer.item))).collect();
+            let mut bodies: BTreeMap<ItemId, Result<Streams>> = stream::iter(bodies)
                 .buffer_unordered(TOGETHER)
                 .collect::<Vec<_>>()
                 .await
@@ -240,10 +354,16 @@ impl Holding {
                         match bodies.remove(&offer.item.id) {
                             Some(Err(error)) => self.owe(&offer, &error.to_string()),
                             Some(Ok(streams)) => {
-                                read += streams.len();
-                                self.keep(offer, Some(streams));
+                                read += streams.read;
+                                self.keep(offer.clone(), streams.all);
+                                if let Some(error) = streams.lost {
+                                    self.owe(&offer, &error);
+                                }
                             }
-                            None => self.keep(offer, None),
+                            None => {
+                                let streams = self.stored(&offer.item);
+                                self.keep(offer, streams);
+                            }
                         }
                     }
                     other => self.take(other, &mut listing),
@@ -291,13 +411,28 @@ impl Holding {
     }
 
     fn has(&self, item: &Item) -> bool {
-        self.items.get(&item.id).is_some_and(|kept| !item.tag.is_empty() && kept.item.tag == item.tag)
+        self.items.contains_key(&item.id) && self.stored(item).len() == item.streams.len()
     }
 
-    fn keep(&mut self, offer: Offer, streams: Option<Vec<Stored>>) {
+    /// The streams that are stored already: as the engine finds them.
+    fn stored(&self, item: &Item) -> Vec<Stored> {
+        let Some(kept) = self.items.get(&item.id).filter(|_| !self.owed.contains_key(&item.id)) else {
+            return Vec::new();
+        };
+        let same_tag = kept.item.tag == item.tag && !item.tag.is_empty();
+        let stands =
+            |offered: &&StreamInfo| {
+                let before = kept.item.streams.iter().find(|stream| stream.name == offered.name);
+                before.is_some_and(|before| {
+                    if offered.has_own_tag() { before.media == offered.media } else { same_tag }
+                })
+            };
+        let names = item.streams.iter().filter(stands).map(|stream| stream.name.as_str());
+        names.filter_map(|name| kept.streams.iter().find(|stream| stream.name == name).cloned()).collect()
+    }
+
+    fn keep(&mut self, offer: Offer, streams: Vec<Stored>) {
         let id = offer.item.id.clone();
-        let streams = streams
-            .unwrap_or_else(|| self.items.get(&id).map(|kept| kept.streams.clone()).unwrap_or_default());
         self.memory.keep(offer.item.clone());
         self.memory.paid(&id);
         self.owed.remove(&id);
@@ -340,28 +475,46 @@ fn title(kept: &Kept) -> Value {
     }
 }
 
-async fn streams_of(reader: &dyn Reader, offer: &Offer) -> (ItemId, Result<Vec<Stored>>) {
-    (offer.item.id.clone(), all_streams(reader, offer).await)
+/// The streams of an item: those stored before, and so many that were read.
+struct Streams {
+    all: Vec<Stored>,
+    read: usize,
+    lost: Option<String>,
 }
 
-async fn all_streams(reader: &dyn Reader, offer: &Offer) -> Result<Vec<Stored>> {
-    let mut found = Vec::new();
+async fn streams_of(reader: &dyn Reader, offer: &Offer, stored: Vec<Stored>) -> (ItemId, Result<Streams>) {
+    (offer.item.id.clone(), all_streams(reader, offer, stored).await)
+}
+
+async fn all_streams(reader: &dyn Reader, offer: &Offer, stored: Vec<Stored>) -> Result<Streams> {
+    let mut found = Streams { all: Vec::new(), read: 0, lost: None };
     for (number, stream) in offer.item.streams.iter().enumerate() {
-        let mut body = reader.open(offer, number).await?;
-        let (mut hasher, mut size, mut bytes) = (blake3::Hasher::new(), 0, Vec::new());
-        while let Some(piece) = body.read().await? {
-            hasher.update(&piece);
-            size += piece.len() as u64;
-            if bytes.len() + piece.len() <= BYTES_KEPT {
-                bytes.extend_from_slice(&piece);
-            }
+        if let Some(stored) = stored.iter().find(|stored| stored.name == stream.name.as_str()) {
+            found.all.push(stored.clone());
+            continue;
         }
-        found.push(Stored {
-            name: stream.name.to_string(),
-            size,
-            blake3: hasher.finalize().to_hex().to_string(),
-            bytes,
-        });
+        match one_stream(reader, offer, number).await {
+            Ok(read) => {
+                found.all.push(Stored { name: stream.name.to_string(), ..read });
+                found.read += 1;
+            }
+            Err(error) if !stream.has_own_tag() => return Err(error),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => found.lost = Some(error.to_string()),
+        }
     }
     Ok(found)
+}
+
+async fn one_stream(reader: &dyn Reader, offer: &Offer, number: usize) -> Result<Stored> {
+    let mut body = reader.open(offer, number).await?;
+    let (mut hasher, mut size, mut bytes) = (blake3::Hasher::new(), 0, Vec::new());
+    while let Some(piece) = body.read().await? {
+        hasher.update(&piece);
+        size += piece.len() as u64;
+        if bytes.len() + piece.len() <= BYTES_KEPT {
+            bytes.extend_from_slice(&piece);
+        }
+    }
+    Ok(Stored { name: String::new(), size, blake3: hasher.finalize().to_hex().to_string(), bytes })
 }

@@ -4,7 +4,11 @@
 
 mod faults;
 mod keeper;
+mod permissions;
+mod pitfalls;
 mod pool;
 mod reading;
+mod schema;
 mod sign_in;
 mod support;
+mod versions;

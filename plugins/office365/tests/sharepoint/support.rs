@@ -62,7 +62,7 @@ impl Bench {
             .collect::<serde_json::Map<_, _>>()
             .into();
         let options = json!({
-            "tenant": "contoso", "accounts": listed, "endpoints": endpoints, "sharepoint": {"versions": "latest", "permissions": false},
+            "tenant": "contoso", "accounts": listed, "endpoints": endpoints, "sharepoint": {},
         });
         Self { tenant, keys: Keys { passwords, ..Keys::default() }, options }
     }

@@ -133,9 +133,17 @@ fn compare(
 ) -> Result<(), Box<dyn Error>> {
     let text = |key: &str| item[key].as_str().unwrap_or_default();
     match (text("service"), text("kind")) {
-        ("sharepoint", "site") => expect_folder(&site(item), restored, report),
-        ("sharepoint", "list" | "library" | "folder") => {
-            expect_folder(&sharepoint_path(item), restored, report);
+        ("sharepoint", "site") => {
+            expect_folder(&site(item), restored, report);
+            expect_settings(item, directory, restored, report)?;
+        }
+        ("sharepoint", kind @ ("list" | "library" | "folder")) => {
+            let path = sharepoint_path(item);
+            expect_folder(&path, restored, report);
+            if kind != "folder" {
+                expect_schema(item, directory, &path, restored, report)?;
+            }
+            expect_permissions(item, directory, &path, restored, report)?;
         }
         ("sharepoint", "list_item") => {
             let path = sharepoint_path(item);
@@ -145,6 +153,7 @@ fn compare(
                 None => report.differs(format!("missing: {}", folder.join(&name).display())),
                 Some(found) => compare_fields(item, &directory.join(found), report)?,
             }
+            expect_permissions(item, directory, &folder.join(&name), restored, report)?;
             for attachment in item["attachments"].as_array().into_iter().flatten() {
                 let folder = folder.join(format!("{name}.attachments"));
                 expect_content(
@@ -159,6 +168,12 @@ fn compare(
         ("sharepoint", _) => {
             let path = sharepoint_path(item);
             expect_content(item, path.parent().unwrap_or(Path::new("")), &name_of(&path), restored, report);
+            let versions = beside(&path, "versions");
+            for version in item["versions"].as_array().into_iter().flatten() {
+                let label = version["label"].as_str().unwrap_or_default();
+                expect_content(version, &versions, label, restored, report);
+            }
+            expect_permissions(item, directory, &path, restored, report)?;
         }
         ("exchange", "folder") => expect_folder(&exchange_path(item), restored, report),
         ("exchange", _) => expect_content(item, &exchange_path(item), "", restored, report),
@@ -187,6 +202,126 @@ fn expect_content(item: &Value, folder: &Path, name: &str, restored: &mut Restor
             item["subject"].as_str().unwrap_or_default()
         )),
     }
+}
+
+/// What restore puts beside `path` for a stream of its item.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    path.with_file_name(format!("{}.{suffix}", name_of(path)))
+}
+
+/// Takes the JSON document at a path.
+fn take_document(
+    directory: &Path,
+    path: &Path,
+    restored: &mut Restored,
+) -> Result<Option<Value>, Box<dyn Error>> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    match restored.take_named(folder, &name_of(path)) {
+        Some(found) => Ok(Some(serde_json::from_slice(&fs::read(directory.join(found))?)?)),
+        None => Ok(None),
+    }
+}
+
+/// The settings of a site, and what else of it there is.
+fn expect_settings(
+    item: &Value,
+    directory: &Path,
+    restored: &mut Restored,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let folder = site(item).join("@site");
+    match take_document(directory, &folder.join("web.json"), restored)? {
+        Some(web) if web["Title"] == item["title"] && web["Description"] == item["description"] => {}
+        other => report.differs(format!("{}: web.json is {other:?}", folder.display())),
+    }
+    let permissions = take_document(directory, &folder.join("permissions.json"), restored)?;
+    if permissions.as_ref().map_or(Value::Null, roles) != item["permissions"] {
+        report.differs(format!("{}: permissions differ", folder.display()));
+    }
+    let groups =
+        take_document(directory, &folder.join("groups.json"), restored)?.map_or(Value::Null, |rows| {
+            let rows = rows.as_array().into_iter().flatten().map(|group| {
+                let users =
+                    group["Users"].as_array().into_iter().flatten().map(|user| user["LoginName"].clone());
+                (group["Title"].as_str().unwrap_or_default().to_owned(), users.collect::<Value>())
+            });
+            Value::Object(rows.collect())
+        });
+    if groups != item["groups"] {
+        report.differs(format!(
+            "{}: groups differ: {groups}, should be {}",
+            folder.display(),
+            item["groups"]
+        ));
+    }
+    for name in
+        ["fields.json", "content-types.json", "users.json", "role-definitions.json", "recycle-bin.json"]
+    {
+        take_document(directory, &folder.join(name), restored)?;
+    }
+    Ok(())
+}
+
+/// The columns, content types and views of a list.
+fn expect_schema(
+    item: &Value,
+    directory: &Path,
+    path: &Path,
+    restored: &mut Restored,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let Some(schema) = take_document(directory, &beside(path, "schema.json"), restored)? else {
+        report.differs(format!("missing: the schema of {}", path.display()));
+        return Ok(());
+    };
+    for (wanted, part, name) in [
+        ("columns", "Fields", "InternalName"),
+        ("content_types", "ContentTypes", "Name"),
+        ("views", "Views", "Title"),
+    ] {
+        let found: BTreeSet<&str> =
+            schema[part].as_array().into_iter().flatten().filter_map(|row| row[name].as_str()).collect();
+        let missing: Vec<&Value> = item[wanted]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|one| !found.contains(one.as_str().unwrap_or_default()))
+            .collect();
+        if !missing.is_empty() {
+            report.differs(format!("{}: the schema lacks {missing:?} of {part}", path.display()));
+        }
+    }
+    Ok(())
+}
+
+/// The permissions that the thing at `path` has of its own, or none.
+fn expect_permissions(
+    item: &Value,
+    directory: &Path,
+    path: &Path,
+    restored: &mut Restored,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let found = take_document(directory, &beside(path, "permissions.json"), restored)?;
+    let found = found.as_ref().map_or(Value::Null, roles);
+    if found != item["permissions"] {
+        report.differs(format!(
+            "{}: permissions are {found}, should be {}",
+            path.display(),
+            item["permissions"]
+        ));
+    }
+    Ok(())
+}
+
+/// Names of roles by login name.
+fn roles(told: &Value) -> Value {
+    let rows = told["RoleAssignments"].as_array().into_iter().flatten().map(|row| {
+        let roles =
+            row["RoleDefinitionBindings"].as_array().into_iter().flatten().map(|role| role["Name"].clone());
+        (row["Member"]["LoginName"].as_str().unwrap_or_default().to_owned(), roles.collect::<Value>())
+    });
+    Value::Object(rows.collect())
 }
 
 /// Every field of the manifest stands in the restored JSON with the same value.

@@ -80,6 +80,18 @@ pub(super) fn login_page() -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
+/// What is said in place of a file that holds malware.
+pub(super) fn infected(status: u16) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+    let fields = [
+        ("content-type", "text/html; charset=utf-8"),
+        ("x-virus-infected", "true"),
+        ("x-clienterrorcode", "VirusError"),
+        ("x-msdavext_error", "9830409; The file was found to contain malware."),
+    ];
+    (status, fields, "<html><body>A virus was found in this file.</body></html>").into_response()
+}
+
 /// A whole-request fault of a plain status.
 pub(super) fn status_fault(status: u16, retry_after_seconds: Option<u64>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

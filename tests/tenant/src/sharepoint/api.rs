@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::call::{Call, Verb};
 use super::error::ApiError;
-use super::model::{ItemRef, World};
-use super::odata::{Entity, Format, Prop, Renderer};
+use super::model::{FieldKind, ItemRef, World};
+use super::odata::{Entity, Format, Prop, QueryOptions, Renderer};
 use super::resource::{self, Node, list_nodes, project};
 use super::search::is_search;
 use super::serve::Admitted;
-use super::{SharePoint, answer};
+use super::{SharePoint, Switches, answer};
 use crate::fault::FaultKind;
 use crate::gate::Service;
 
@@ -122,6 +122,12 @@ impl SharePoint {
                 Err(ApiError::of_status(status))
             }
             Some(FaultKind::LoginPage) => Ok(answer::login_page()),
+            Some(FaultKind::Infected { status }) => Ok(answer::infected(status)),
+            Some(FaultKind::Replaced) => {
+                let answer = self.download(&content, &call.headers, admitted.permit, Some(&FaultKind::Drop));
+                self.edit(&content.path, super::Edit::Content);
+                Ok(answer)
+            }
             fault => Ok(self.download(&content, &call.headers, admitted.permit, fault.as_ref())),
         }
     }
@@ -150,7 +156,9 @@ impl SharePoint {
                 node => node?,
             }
         };
-        if let Some(page) = list_nodes(world, &call.viewer, &node, &call.options)? {
+        self.check_rights(&node)?;
+        let options = self.within_limits(call, world, &node)?;
+        if let Some(page) = list_nodes(world, &call.viewer, &node, &options)? {
             let mut rows = Vec::with_capacity(page.nodes.len());
             for node in &page.nodes {
                 rows.extend(project(world, &call.viewer, node, &call.options)?);
@@ -167,6 +175,33 @@ impl SharePoint {
             None if format == Format::Verbose => Ok(json!({"d": {last.name.as_str(): null}})),
             None => Ok(json!({"odata.null": true})),
         }
+    }
+
+    /// Seeing who may do what takes a right of its own.
+    fn check_rights(&self, node: &Node) -> Result<(), ApiError> {
+        let of_permissions =
+            matches!(node, Node::Assignments(_) | Node::Groups(_) | Node::Roles | Node::GroupUsers(..));
+        let denied = of_permissions && !self.switches().enumerate_permissions;
+        if denied { Err(ApiError::denied()) } else { Ok(()) }
+    }
+
+    /// The options of a query of items as far as the service goes along; an error where they join too much.
+    fn within_limits(&self, call: &Call, world: &World, node: &Node) -> Result<QueryOptions, ApiError> {
+        let mut options = call.options.clone();
+        let Switches { page_rows, joins, .. } = self.switches();
+        let list = match node {
+            Node::Items(list) => list,
+            Node::Item(at) => &at.list,
+            _ => return Ok(options),
+        };
+        if let (Node::Items(_), Some(rows)) = (node, page_rows) {
+            options.top = Some(options.top.map_or(rows, |asked| asked.min(rows)));
+        }
+        let texts = options.expand.iter().any(|path| path[0] == "FieldValuesAsText");
+        let fields = world.lists.get(list).into_iter().flat_map(|list| &list.fields);
+        let joined =
+            fields.filter(|field| matches!(field.kind, FieldKind::User | FieldKind::Lookup(_))).count();
+        if texts && joined > joins { Err(ApiError::list_threshold()) } else { Ok(options) }
     }
 
     /// The fault that strikes a single item when it is read by itself.

@@ -143,7 +143,13 @@ impl SharePoint {
             .find(|web| web.host == host && web.path.eq_ignore_ascii_case(web_path))
             .ok_or_else(|| ApiError::no_resource(web_path))?;
         let person = world.person_of(&account.user).map_or(0, |person| person.id);
-        let viewer = Viewer { person, origin: origin.to_string(), now: self.shared.clock.now_ms(), hidden };
+        let viewer = Viewer {
+            person,
+            origin: origin.to_string(),
+            now: self.shared.clock.now_ms(),
+            office_lengths: self.switches().office_lengths,
+            hidden,
+        };
         let below = if web.path == "/" { "" } else { web.path.as_str() };
         Ok(Call {
             host,

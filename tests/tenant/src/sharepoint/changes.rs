@@ -66,11 +66,19 @@ impl<'a> Query<'a> {
             ChangeKind::Rename => "Rename",
             ChangeKind::MoveAway | ChangeKind::MoveInto => "Move",
             ChangeKind::SystemUpdate => "SystemUpdate",
+            ChangeKind::AssignmentAdd | ChangeKind::ScopeAdd => "RoleAssignmentAdd",
+            ChangeKind::ScopeDelete => "RoleAssignmentDelete",
+            ChangeKind::MemberAdd => "GroupMembershipAdd",
+            ChangeKind::MemberDelete => "GroupMembershipDelete",
         };
         let object = match change.subject {
             ChangeSubject::Item { .. } => "Item",
             ChangeSubject::List(_) => "List",
             ChangeSubject::Field { .. } => "Field",
+            ChangeSubject::ContentType { .. } => "ContentType",
+            ChangeSubject::View { .. } => "View",
+            ChangeSubject::Web(_) => "Web",
+            ChangeSubject::Group { .. } => "Group",
         };
         self.flag(action) && self.flag(object)
     }
@@ -120,6 +128,10 @@ fn entity(world: &World, scope: &Scope, change: &Change) -> Entity {
         ChangeSubject::Item { .. } => "SP.ChangeItem",
         ChangeSubject::List(_) => "SP.ChangeList",
         ChangeSubject::Field { .. } => "SP.ChangeField",
+        ChangeSubject::ContentType { .. } => "SP.ChangeContentType",
+        ChangeSubject::View { .. } => "SP.ChangeView",
+        ChangeSubject::Web(_) => "SP.ChangeWeb",
+        ChangeSubject::Group { .. } => "SP.ChangeGroup",
     };
     let token = Token { scope: scope.clone(), time: change.time, number: Some(change.number) };
     let entity = Entity::new(kind, format!("{kind}{}", change.number))
@@ -145,5 +157,13 @@ fn entity(world: &World, scope: &Scope, change: &Change) -> Entity {
         ChangeSubject::Field { list, field } => {
             entity.with("FieldId", field.as_str()).with("ListId", list.as_str())
         }
+        ChangeSubject::ContentType { list, id } => entity
+            .with_complex("ContentTypeId", "SP.ContentTypeId", vec![("StringValue", json!(id))])
+            .with("ListId", list.as_str()),
+        ChangeSubject::View { list, view } => {
+            entity.with("ListId", list.as_str()).with("ViewId", view.as_str())
+        }
+        ChangeSubject::Web(_) => entity,
+        ChangeSubject::Group { id } => entity.with("GroupId", *id),
     }
 }

@@ -86,7 +86,14 @@ impl SharePoint {
         fault: Option<&FaultKind>,
     ) -> Response {
         let length = content.body.length();
-        let (status, start, mut end) = match span_of(headers, length) {
+        let other =
+            headers.get(header::IF_RANGE).is_some_and(|tag| tag.as_bytes() != content.etag.as_bytes());
+        let span = if other || fault == Some(&FaultKind::RangeIgnored) {
+            Span::Whole
+        } else {
+            span_of(headers, length)
+        };
+        let (status, start, mut end) = match span {
             Span::Whole => (StatusCode::OK, 0, length),
             Span::Part(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
             Span::Unsatisfiable => {

@@ -7,6 +7,7 @@ mod challenge;
 mod changes;
 mod digest;
 mod download;
+mod edits;
 mod error;
 mod model;
 mod odata;
@@ -32,6 +33,7 @@ use model::{Host, World};
 use session::Sessions;
 use write::Uploads;
 
+pub use edits::Edit;
 pub use switches::{ExpiredTokens, Switches};
 
 /// Where the hosts can be reached; known once they listen.

@@ -23,6 +23,14 @@ pub struct Switches {
     pub idcrl: bool,
     /// See [`ExpiredTokens`].
     pub expired_tokens: ExpiredTokens,
+    /// Accounts may see who may do what.
+    pub enumerate_permissions: bool,
+    /// Most rows of a page of items, whatever is asked for: a short page is not the last one. None: as many as asked for.
+    pub page_rows: Option<usize>,
+    /// Most rows of people, lookups and the like that a query may join; a text form of all fields joins them all.
+    pub joins: usize,
+    /// What `Length` of office documents is wrong by; -1 stands for no length at all.
+    pub office_lengths: i64,
     /// How long cookies last, in milliseconds.
     pub session_ms: i64,
     /// How long a form digest lasts, in seconds.
@@ -35,6 +43,10 @@ impl Default for Switches {
             legacy_auth: true,
             idcrl: true,
             expired_tokens: ExpiredTokens::Silent,
+            enumerate_permissions: true,
+            page_rows: None,
+            joins: 12,
+            office_lengths: 0,
             session_ms: 24 * 3600 * 1000,
             digest_seconds: 1800,
         }

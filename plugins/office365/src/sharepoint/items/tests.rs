@@ -7,9 +7,13 @@ fn list(library: bool) -> List {
     lists::example("0a7a1f00-0000-4000-8000-000000000001", "/sites/a/L", library)
 }
 
-fn offer(event: Event) -> Offer {
-    match event {
-        Event::Offer(offer) => offer,
+fn events(row: Json, library: bool, parent: &str) -> Vec<Event> {
+    Row::new(row).unwrap().events(&list(library), ItemId::from(parent), Extras::default())
+}
+
+fn offer(events: Vec<Event>) -> Offer {
+    match events.into_iter().next() {
+        Some(Event::Offer(offer)) => offer,
         other => panic!("{other:?}"),
     }
 }
@@ -24,7 +28,7 @@ fn file_row() -> Json {
 
 #[test]
 fn a_file_has_its_own_id_and_a_tag_of_its_content() {
-    let offer = offer(Row::new(file_row()).unwrap().event(&list(true), ItemId::from("p")));
+    let offer = offer(events(file_row(), true, "p"));
     let item = &offer.item;
     assert_eq!(item.id, ItemId::from("0a7a1f00-0000-4000-8000-00000000000b"));
     assert_eq!((item.name.display().as_ref(), item.parent.display().as_ref()), ("it's 1.txt", "p"));
@@ -44,7 +48,7 @@ fn a_list_item_is_json_with_attachments() {
         "X@odata.navigationLinkUrl": "u",
         "AttachmentFiles": [{"FileName": "a.txt", "ServerRelativeUrl": "/sites/a/L/Attachments/7/a.txt"}],
     });
-    let offer = offer(Row::new(row).unwrap().event(&list(false), ItemId::from("p")));
+    let offer = offer(events(row, false, "p"));
     assert_eq!(offer.item.id, ItemId::from("0a7a1f00-0000-4000-8000-000000000001/7"));
     assert_eq!(list_item_number(&offer.item.id), Some(7));
     assert_eq!(offer.item.name, Name::from("7_.000.json"));
@@ -52,7 +56,9 @@ fn a_list_item_is_json_with_attachments() {
     let names: Vec<&str> = offer.item.streams.iter().map(|stream| stream.name.as_str()).collect();
     assert_eq!(names, ["content", "attachment/a.txt"]);
     let carry = offer.carry.unwrap();
-    let Some(Carry::ListItem { content, attachments }) = carry.downcast_ref() else { panic!("no list item") };
+    let Some(Carry { of: Of::ListItem { content, attachments }, .. }) = carry.downcast_ref() else {
+        panic!("no list item")
+    };
     assert_eq!(attachments.as_slice(), ["/sites/a/L/Attachments/7/a.txt"]);
     let text = std::str::from_utf8(content).unwrap();
     assert!(text.find("\"A\": 2.5").unwrap() < text.find("\"B\": 1").unwrap(), "{text}");
@@ -63,8 +69,8 @@ fn a_list_item_is_json_with_attachments() {
 fn a_file_that_is_not_shown_is_owed_and_a_row_without_number_is_none() {
     let mut row = file_row();
     row["File"] = Json::Null;
-    let event = Row::new(row).unwrap().event(&list(true), ItemId::default());
-    assert!(matches!(event, Event::Unread(unread) if unread.error.kind() == ErrorKind::Denied));
+    let said = events(row, true, "");
+    assert!(matches!(&said[..], [Event::Unread(unread)] if unread.error.kind() == ErrorKind::Denied));
     assert!(Row::new(json!({"Title": "x"})).is_err());
 }
 
@@ -81,7 +87,7 @@ fn metadata_is_bounded() {
         row[format!("F{number:03}")] = json!("x".repeat(10_000));
     }
     row["Huge"] = json!("x".repeat(100_000));
-    let item = offer(Row::new(row).unwrap().event(&list(true), ItemId::default())).item;
+    let item = offer(events(row, true, "")).item;
     let bytes: usize = item.meta.iter().map(|(name, value)| name.len() + value_bytes(value)).sum();
     assert!(bytes <= META_BYTES_MAX && !item.meta.iter().any(|(name, _)| name == "Huge"));
 }

@@ -17,7 +17,14 @@ pub(crate) enum ChangeKind {
     Rename = 4,
     MoveAway = 5,
     MoveInto = 6,
+    AssignmentAdd = 11,
+    MemberAdd = 13,
+    MemberDelete = 14,
     SystemUpdate = 15,
+    /// Inheritance was broken.
+    ScopeAdd = 17,
+    /// Inheritance was taken up again.
+    ScopeDelete = 18,
 }
 
 /// What it was done to.
@@ -26,6 +33,10 @@ pub(crate) enum ChangeSubject {
     Item { at: ItemRef, unique_id: Guid },
     List(Guid),
     Field { list: Guid, field: Guid },
+    ContentType { list: Guid, id: String },
+    View { list: Guid, view: Guid },
+    Web(Guid),
+    Group { id: u32 },
 }
 
 /// One entry.
@@ -40,10 +51,15 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    pub(crate) fn list(&self) -> &Guid {
+    /// The list it belongs to.
+    pub(crate) fn list(&self) -> Option<&Guid> {
         match &self.subject {
-            ChangeSubject::Item { at, .. } => &at.list,
-            ChangeSubject::List(list) | ChangeSubject::Field { list, .. } => list,
+            ChangeSubject::Item { at, .. } => Some(&at.list),
+            ChangeSubject::List(list)
+            | ChangeSubject::Field { list, .. }
+            | ChangeSubject::ContentType { list, .. }
+            | ChangeSubject::View { list, .. } => Some(list),
+            ChangeSubject::Web(_) | ChangeSubject::Group { .. } => None,
         }
     }
 }
@@ -75,7 +91,7 @@ impl Scope {
         match self {
             Self::Site(id) => change.site == *id,
             Self::Web(id) => change.web == *id,
-            Self::List(id) => change.list() == id,
+            Self::List(id) => change.list() == Some(id),
         }
     }
 }
@@ -133,6 +149,11 @@ impl ChangeLog {
     ) {
         self.last += 1;
         self.entries.push(Change { number: self.last, time, site, web, kind, subject });
+    }
+
+    /// Loses the last entry, as the service was seen to do.
+    pub(crate) fn drop_last(&mut self) {
+        self.entries.pop();
     }
 
     /// Forgets everything so far: the state of a tenant whose content is older than its log.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    Attachment, ChangeKind, ChangeSubject, Field, FieldKind, FolderRef, Guid, Item, ItemKind, ItemRef, List,
-    Template, World,
+    Attachment, ChangeKind, ChangeSubject, FolderRef, Guid, Item, ItemKind, ItemRef, MAJOR, OldVersion, World,
 };
 use crate::clock::UnixMillis;
 use crate::content::FileBody;
 
+/// Older versions kept of a file, `MajorVersionLimit` less the current one.
+const VERSIONS_MAX: usize = 499;
 /// Longest server-relative address, in characters.
 const PATH_CHARS_MAX: usize = 400;
 
@@ -50,8 +51,19 @@ pub(crate) fn check_name(name: &str) -> Result<(), EditError> {
     if bad { Err(EditError::BadName) } else { Ok(()) }
 }
 
+/// Gives an item its next version; what a file was becomes an older one.
+fn next_version(item: &mut Item, minor: bool) {
+    if let ItemKind::File(body) = &item.kind {
+        let (body, created, editor) = (body.clone(), item.modified, item.editor);
+        item.history.push(OldVersion { ui_version: item.ui_version, body, created, editor });
+        let excess = item.history.len().saturating_sub(VERSIONS_MAX);
+        item.history.drain(..excess);
+    }
+    item.ui_version = if minor { item.ui_version + 1 } else { (item.ui_version / MAJOR + 1) * MAJOR };
+}
+
 impl World {
-    fn note(&mut self, at: &ItemRef, kind: ChangeKind, now: UnixMillis) {
+    pub(super) fn note(&mut self, at: &ItemRef, kind: ChangeKind, now: UnixMillis) {
         let Some((list, item)) =
             self.lists.get(&at.list).and_then(|list| Some((list, list.items.get(&at.id)?)))
         else {
@@ -62,7 +74,7 @@ impl World {
         self.note_in(&web, kind, subject, now);
     }
 
-    fn note_in(&mut self, web: &Guid, kind: ChangeKind, subject: ChangeSubject, now: UnixMillis) {
+    pub(super) fn note_in(&mut self, web: &Guid, kind: ChangeKind, subject: ChangeSubject, now: UnixMillis) {
         if let Some(web) = self.webs.get(web) {
             self.log.push(now, (web.site.clone(), web.id.clone()), kind, subject);
         }
@@ -102,10 +114,14 @@ impl World {
             modified: actor.now,
             author: actor.person,
             editor: actor.person,
-            version: 1,
+            ui_version: if list.minor_versions { 1 } else { MAJOR },
+            contents: 1,
+            history: Vec::new(),
             etag: 1,
             values,
             attachments: Vec::new(),
+            acl: None,
+            checked_out: None,
         });
         list.modified = list.modified.max(actor.now);
         let at = ItemRef { list: folder.list.clone(), id };
@@ -153,10 +169,12 @@ impl World {
     ) -> Result<(), EditError> {
         let list = self.lists.get_mut(&at.list).ok_or(EditError::NotFound)?;
         let item = list.items.get_mut(&at.id).ok_or(EditError::NotFound)?;
+        if kind == ChangeKind::Update {
+            next_version(item, list.minor_versions);
+        }
         if kind != ChangeKind::SystemUpdate {
             item.modified = actor.now;
             item.editor = actor.person;
-            item.version += 1;
         }
         item.etag += 1;
         change(item);
@@ -171,7 +189,18 @@ impl World {
         body: FileBody,
         actor: Actor,
     ) -> Result<(), EditError> {
-        self.touch(at, ChangeKind::Update, actor, |item| item.kind = ItemKind::File(body))
+        self.touch(at, ChangeKind::Update, actor, |item| {
+            item.kind = ItemKind::File(body);
+            item.contents += 1;
+        })
+    }
+
+    /// Makes the draft of a file its next major version.
+    pub(crate) fn publish(&mut self, at: &ItemRef, actor: Actor) -> Result<(), EditError> {
+        let before = self.item(at).ok_or(EditError::NotFound)?.clone();
+        self.touch(at, ChangeKind::SystemUpdate, actor, |item| {
+            item.ui_version = (before.ui_version / MAJOR + 1) * MAJOR;
+        })
     }
 
     /// Renames an item or moves it inside its list.
@@ -214,7 +243,14 @@ impl World {
         let id = target.take_id();
         let there = ItemRef { list: to.list.clone(), id };
         self.unique.insert(item.unique_id.clone(), there.clone());
-        target.insert(Item { id, parent: to.folder, etag: item.etag + 1, values: BTreeMap::new(), ..item });
+        target.insert(Item {
+            id,
+            parent: to.folder,
+            etag: item.etag + 1,
+            values: BTreeMap::new(),
+            acl: None,
+            ..item
+        });
         self.note(&there, ChangeKind::MoveInto, actor.now);
         Ok(there)
     }
@@ -225,6 +261,7 @@ impl World {
             return Err(EditError::NotFound);
         }
         self.note(at, ChangeKind::Delete, now);
+        self.recycle(at, now);
         let list = self.lists.get_mut(&at.list).ok_or(EditError::NotFound)?;
         for id in list.subtree(at.id) {
             if let Some(gone) = list.remove(id) {
@@ -262,116 +299,5 @@ impl World {
         self.touch(at, ChangeKind::Update, actor, |item| {
             item.attachments.retain(|attachment| !attachment.name.eq_ignore_ascii_case(name));
         })
-    }
-
-    /// Creates a list whose address is made from its title.
-    pub(crate) fn add_list(
-        &mut self,
-        web: &Guid,
-        title: &str,
-        template: Template,
-        now: UnixMillis,
-    ) -> Result<Guid, EditError> {
-        let leaf = title.replace(['/', '\\', '#', '%'], "");
-        self.add_list_at(web, title, &leaf, template, now)
-    }
-
-    /// Creates a list at a given address below its web (below `Lists/` unless it is a library).
-    pub(crate) fn add_list_at(
-        &mut self,
-        web: &Guid,
-        title: &str,
-        leaf: &str,
-        template: Template,
-        now: UnixMillis,
-    ) -> Result<Guid, EditError> {
-        check_name(leaf)?;
-        let web = self.webs.get(web).ok_or(EditError::NotFound)?.clone();
-        let root = web.join(&if template.is_library() { leaf.to_string() } else { format!("Lists/{leaf}") });
-        let taken = |list: &List| {
-            list.web == web.id
-                && (list.title.eq_ignore_ascii_case(title) || list.root.eq_ignore_ascii_case(&root))
-        };
-        if self.lists.values().any(taken) {
-            return Err(EditError::TitleTaken);
-        }
-        let ids = (self.new_guid(), self.new_guid());
-        let mut list = List::new(ids, web.id.clone(), title, template, root, now);
-        list.fields = self.base_fields(template);
-        let id = list.id.clone();
-        self.lists.insert(id.clone(), list);
-        self.note_in(&web.id, ChangeKind::Add, ChangeSubject::List(id.clone()), now);
-        Ok(id)
-    }
-
-    pub(crate) fn delete_list(&mut self, id: &Guid, now: UnixMillis) -> Result<(), EditError> {
-        let list = self.lists.remove(id).ok_or(EditError::NotFound)?;
-        for item in list.items.values() {
-            self.unique.remove(&item.unique_id);
-        }
-        self.note_in(&list.web, ChangeKind::Delete, ChangeSubject::List(id.clone()), now);
-        Ok(())
-    }
-
-    /// Logs that a list's own properties changed.
-    pub(crate) fn note_list(&mut self, id: &Guid, now: UnixMillis) {
-        if let Some(web) = self.lists.get(id).map(|list| list.web.clone()) {
-            self.note_in(&web, ChangeKind::Update, ChangeSubject::List(id.clone()), now);
-        }
-    }
-
-    pub(crate) fn add_field(
-        &mut self,
-        list: &Guid,
-        name: &str,
-        kind: FieldKind,
-        now: UnixMillis,
-    ) -> Result<Guid, EditError> {
-        let id = self.new_guid();
-        let list = self.lists.get_mut(list).ok_or(EditError::NotFound)?;
-        if list.field(name).is_some() {
-            return Err(EditError::NameTaken);
-        }
-        let (web, list_id) = (list.web.clone(), list.id.clone());
-        list.fields.push(Field {
-            id: id.clone(),
-            name: name.to_string(),
-            title: name.to_string(),
-            kind,
-            hidden: false,
-            read_only: false,
-            base: false,
-        });
-        self.note_in(&web, ChangeKind::Add, ChangeSubject::Field { list: list_id, field: id.clone() }, now);
-        Ok(id)
-    }
-
-    fn base_fields(&mut self, template: Template) -> Vec<Field> {
-        let mut columns = vec![
-            ("ContentTypeId", "Content Type ID", FieldKind::ContentType, true),
-            ("Title", "Title", FieldKind::Text, false),
-            ("ID", "ID", FieldKind::Counter, true),
-            ("Modified", "Modified", FieldKind::DateTime, true),
-            ("Created", "Created", FieldKind::DateTime, true),
-            ("Author", "Created By", FieldKind::User, true),
-            ("Editor", "Modified By", FieldKind::User, true),
-            ("_UIVersionString", "Version", FieldKind::Text, true),
-            ("FileRef", "URL Path", FieldKind::Computed, true),
-        ];
-        if template.is_library() {
-            columns.push(("FileLeafRef", "Name", FieldKind::File, false));
-        } else {
-            columns.push(("Attachments", "Attachments", FieldKind::Attachments, false));
-        }
-        let field = |(name, title, kind, read_only): (&str, &str, FieldKind, bool)| Field {
-            id: Guid::new(&mut self.rng),
-            name: name.to_string(),
-            title: title.to_string(),
-            kind,
-            hidden: name == "ContentTypeId",
-            read_only,
-            base: true,
-        };
-        columns.into_iter().map(field).collect()
     }
 }

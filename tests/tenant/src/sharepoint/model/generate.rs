@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::edit::Actor;
-use super::{FieldKind, FolderRef, Guid, Host, ItemRef, Site, Template, Web, World};
+use super::{Acl, FieldKind, FolderRef, Guid, Host, ItemRef, Site, Template, Web, World};
 use crate::clock::{UnixMillis, iso_seconds};
 use crate::content::{BodyKind, FileBody, Rng, Size, file_name, sentence, word};
 
 /// 2024-03-01 08:00 UTC: nothing is older.
-const OLDEST_MS: UnixMillis = 1_709_280_000_000;
+pub(super) const OLDEST_MS: UnixMillis = 1_709_280_000_000;
 /// Content is spread over two years.
 const SPREAD_MS: u64 = 2 * 365 * 24 * 3600 * 1000;
 /// Largest ordinary file.
@@ -78,6 +78,7 @@ impl World {
             [(&root, ROOT), (&team_a, TEAM_A), (&team_b, TEAM_B), (&below, BELOW), (&onedrive, ONEDRIVE)];
         for (web, plan) in plans {
             world.fill(web, &plan, size, &mut rng.fork(web.as_str()));
+            world.vary(web, &mut rng.fork(&format!("variety {web}")));
         }
         world.add_system_list(&my_root);
         world.add_system_list(&root);
@@ -90,9 +91,21 @@ impl World {
 
     fn add_site(&mut self, host: Host, path: &str, title: &str) -> Guid {
         let (site, web) = (self.new_guid(), self.new_guid());
-        self.sites.insert(site.clone(), Site { id: site.clone(), host, root_web: web.clone() });
+        let groups = super::variety::groups(title);
+        self.sites.insert(site.clone(), Site { id: site.clone(), host, root_web: web.clone(), groups });
         let (path, title) = (path.to_string(), title.to_string());
-        let root = Web { id: web.clone(), site, host, parent: None, path, title, created: OLDEST_MS };
+        let (description, acl) = (format!("All of {title}"), Some(Acl::of_site()));
+        let root = Web {
+            id: web.clone(),
+            site,
+            host,
+            parent: None,
+            path,
+            title,
+            description,
+            created: OLDEST_MS,
+            acl,
+        };
         self.webs.insert(web.clone(), root);
         web
     }
@@ -101,7 +114,8 @@ impl World {
         let id = self.new_guid();
         if let Some(above) = self.webs.get(parent) {
             let (path, title) = (path.to_string(), title.to_string());
-            let web = Web { id: id.clone(), parent: Some(parent.clone()), path, title, ..above.clone() };
+            let web =
+                Web { id: id.clone(), parent: Some(parent.clone()), path, title, acl: None, ..above.clone() };
             self.webs.insert(id.clone(), web);
         }
         id

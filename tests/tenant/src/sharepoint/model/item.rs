@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Guid;
+use super::{Acl, Guid};
 use crate::clock::UnixMillis;
 use crate::content::FileBody;
 
@@ -23,6 +23,24 @@ pub(crate) struct Attachment {
     pub(crate) body: FileBody,
 }
 
+/// A version of a file that another one took the place of.
+#[derive(Clone, Debug)]
+pub(crate) struct OldVersion {
+    /// See [`Item::ui_version`].
+    pub(crate) ui_version: u32,
+    pub(crate) body: FileBody,
+    pub(crate) created: UnixMillis,
+    pub(crate) editor: u32,
+}
+
+/// The label of a version: `1.0`.
+pub(crate) fn version_label(ui_version: u32) -> String {
+    format!("{}.{}", ui_version / MAJOR, ui_version % MAJOR)
+}
+
+/// What a major version counts in [`Item::ui_version`].
+pub(crate) const MAJOR: u32 = 512;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -37,13 +55,21 @@ pub(crate) struct Item {
     pub(crate) modified: UnixMillis,
     pub(crate) author: u32,
     pub(crate) editor: u32,
-    /// Major version, from 1.
-    pub(crate) version: u32,
+    /// 512 for each major version and 1 for each minor one since: 512 is 1.0, 513 is 1.1.
+    pub(crate) ui_version: u32,
+    /// Goes up with every new content.
+    pub(crate) contents: u32,
+    /// Earlier versions of a file, oldest first.
+    pub(crate) history: Vec<OldVersion>,
     /// Goes up with every change, of content or of columns.
     pub(crate) etag: u32,
     /// Columns people fill in, by internal name, as REST spells their values.
     pub(crate) values: BTreeMap<String, Value>,
     pub(crate) attachments: Vec<Attachment>,
+    /// Its own permissions; none: those of what it lies in.
+    pub(crate) acl: Option<Acl>,
+    /// Who has it checked out.
+    pub(crate) checked_out: Option<u32>,
 }
 
 impl Item {
@@ -64,6 +90,11 @@ impl Item {
             ItemKind::Entry => format!("\"{}\"", self.etag),
             _ => format!("\"{{{}}},{}\"", self.unique_id.as_str().to_ascii_uppercase(), self.etag),
         }
+    }
+
+    /// The label of its version: `1.0`.
+    pub(crate) fn label(&self) -> String {
+        version_label(self.ui_version)
     }
 
     pub(crate) fn attachment(&self, name: &str) -> Option<&Attachment> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use super::{Field, Guid, Item};
+use super::{Acl, Field, Guid, Item};
 use crate::clock::UnixMillis;
 
 /// The list templates the tenant knows.
@@ -43,6 +43,27 @@ impl Template {
     }
 }
 
+/// A content type of a list.
+#[derive(Clone, Debug)]
+pub(crate) struct ContentType {
+    /// The part of its id before the list's own.
+    pub(crate) stem: String,
+    pub(crate) name: String,
+    /// Internal names of its columns.
+    pub(crate) fields: Vec<String>,
+}
+
+/// A view of a list.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) id: Guid,
+    pub(crate) title: String,
+    pub(crate) default: bool,
+    pub(crate) query: String,
+    /// Internal names of its columns.
+    pub(crate) fields: Vec<String>,
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct List {
@@ -58,6 +79,15 @@ pub(crate) struct List {
     pub(crate) created: UnixMillis,
     pub(crate) modified: UnixMillis,
     pub(crate) fields: Vec<Field>,
+    /// Content types beside those every list of its kind has.
+    pub(crate) content_types: Vec<ContentType>,
+    pub(crate) views: Vec<View>,
+    /// Every change of a file makes a draft, a minor version.
+    pub(crate) minor_versions: bool,
+    /// Files are given out protected by rights, differently each time.
+    pub(crate) protected: bool,
+    /// Its own permissions; none: those of its web.
+    pub(crate) acl: Option<Acl>,
     pub(crate) items: BTreeMap<u32, Item>,
     names: HashMap<(Option<u32>, String), u32>,
     next_id: u32,
@@ -84,6 +114,11 @@ impl List {
             created,
             modified: created,
             fields: Vec::new(),
+            content_types: Vec::new(),
+            views: Vec::new(),
+            minor_versions: false,
+            protected: false,
+            acl: None,
             items: BTreeMap::new(),
             names: HashMap::new(),
             next_id: 1,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Item, ItemKind, List, World};
+use super::{Guid, Item, ItemKind, ItemRef, List, OldVersion, ROLES, Securable, World, version_label};
 use crate::clock::iso_seconds;
 use crate::content::{BodyError, FileBody};
 
@@ -13,17 +13,28 @@ pub(crate) struct Line {
     value: Value,
     body: Option<FileBody>,
     attachments: Vec<(String, FileBody)>,
+    versions: Vec<OldVersion>,
 }
 
 impl Line {
     fn plain(value: Value) -> Self {
-        Self { value, body: None, attachments: Vec::new() }
+        Self { value, body: None, attachments: Vec::new(), versions: Vec::new() }
     }
 
     /// The finished line.
     pub(crate) fn finish(mut self) -> Result<Value, BodyError> {
         if let Some(body) = &self.body {
             self.value["blake3"] = json!(body.digest()?.to_hex().as_str());
+        }
+        if self.value["kind"] == "file" {
+            let version = |old: &OldVersion| {
+                Ok(json!({
+                    "label": version_label(old.ui_version), "size": old.body.length(),
+                    "blake3": old.body.digest()?.to_hex().as_str(),
+                }))
+            };
+            let versions = self.versions.iter().map(version).collect::<Result<Vec<_>, BodyError>>()?;
+            self.value["versions"] = Value::Array(versions);
         }
         if self.value["kind"] == "list_item" {
             let attachment = |(name, body): &(String, FileBody)| {
@@ -49,19 +60,52 @@ impl World {
                 continue;
             }
             let host = if web.host == super::Host::My { "my" } else { "sharepoint" };
-            lines.push(Line::plain(json!({
+            let mut site = json!({
                 "service": "sharepoint", "host": host, "site": web.path, "kind": "site", "title": web.title,
-            })));
+                "description": web.description,
+                "permissions": self.permissions(&web.id, &Securable::Web(web.id.clone())),
+            });
+            if web.parent.is_none() {
+                site["groups"] = self.group_lines(&web.id);
+            }
+            lines.push(Line::plain(site));
             for list in lists {
                 let kind = if list.is_library() { "library" } else { "list" };
                 lines.push(Line::plain(json!({
                     "service": "sharepoint", "host": host, "site": web.path, "kind": kind, "title": list.title,
-                    "path": list.root,
+                    "path": list.root, "description": list.description,
+                    "columns": list.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>(),
+                    "content_types": list.content_types.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(),
+                    "views": list.views.iter().map(|view| view.title.as_str()).collect::<Vec<_>>(),
+                    "permissions": self.permissions(&web.id, &Securable::List(list.id.clone())),
                 })));
-                lines.extend(list.items.values().map(|item| line_of(host, &web.path, list, item)));
+                lines.extend(list.items.values().map(|item| {
+                    let mut line = line_of(host, &web.path, list, item);
+                    let at = ItemRef { list: list.id.clone(), id: item.id };
+                    line.value["permissions"] = self.permissions(&web.id, &Securable::Item(at));
+                    line
+                }));
             }
         }
         lines
+    }
+
+    /// Own permissions as roles by principal; null where those of what it lies in hold.
+    fn permissions(&self, web: &Guid, of: &Securable) -> Value {
+        let Some(acl) = self.own_acl(of) else { return Value::Null };
+        let row = |(principal, role): &(u32, u32)| {
+            let role = ROLES.iter().find(|known| known.0 == *role).map_or("", |known| known.2);
+            Some((self.principal_name(web, *principal)?, json!([role])))
+        };
+        Value::Object(acl.0.iter().filter_map(row).collect())
+    }
+
+    fn group_lines(&self, web: &Guid) -> Value {
+        let members = |ids: &[u32]| -> Vec<String> {
+            ids.iter().filter_map(|id| self.person(*id).map(super::Person::login)).collect()
+        };
+        let groups = self.groups(web).iter();
+        Value::Object(groups.map(|group| (group.name.clone(), json!(members(&group.members)))).collect())
     }
 }
 
@@ -89,5 +133,6 @@ fn line_of(host: &str, site: &str, list: &List, item: &Item) -> Line {
         }
     }
     let attachments = item.attachments.iter().map(|one| (one.name.clone(), one.body.clone())).collect();
-    Line { value, body: item.body().cloned(), attachments }
+    let versions = item.history.clone();
+    Line { value, body: item.body().cloned(), attachments, versions }
 }

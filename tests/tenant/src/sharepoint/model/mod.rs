@@ -2,6 +2,7 @@
 
 mod change;
 mod edit;
+mod edit_list;
 mod field;
 mod generate;
 mod item;
@@ -9,6 +10,9 @@ mod list;
 mod locate;
 mod manifest;
 mod mutate;
+mod permission;
+mod recycle;
+mod variety;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -16,10 +20,12 @@ use std::fmt;
 pub(crate) use change::{Change, ChangeKind, ChangeLog, ChangeSubject, Scope, Token, expired};
 pub(crate) use edit::{Actor, EditError};
 pub(crate) use field::{Field, FieldKind};
-pub(crate) use item::{Attachment, Item, ItemKind};
-pub(crate) use list::{List, Template};
+pub(crate) use item::{Attachment, Item, ItemKind, MAJOR, OldVersion, version_label};
+pub(crate) use list::{ContentType, List, Template, View};
 pub(crate) use locate::{FolderRef, Located};
 pub(crate) use manifest::Line;
+pub(crate) use permission::{Acl, Group, ROLES, Securable};
+pub(crate) use recycle::Recycled;
 
 use crate::account::{DOMAIN, PEOPLE};
 use crate::clock::UnixMillis;
@@ -73,6 +79,7 @@ pub(crate) struct Site {
     pub(crate) id: Guid,
     pub(crate) host: Host,
     pub(crate) root_web: Guid,
+    pub(crate) groups: Vec<Group>,
 }
 
 /// A web: a site collection's root or a site below it.
@@ -85,7 +92,10 @@ pub(crate) struct Web {
     /// Server-relative, `/` for the host's root web.
     pub(crate) path: String,
     pub(crate) title: String,
+    pub(crate) description: String,
     pub(crate) created: UnixMillis,
+    /// Its own permissions; none: those of the web above.
+    pub(crate) acl: Option<Acl>,
 }
 
 impl Web {
@@ -125,6 +135,8 @@ pub(crate) struct World {
     pub(crate) lists: BTreeMap<Guid, List>,
     pub(crate) people: Vec<Person>,
     pub(crate) log: ChangeLog,
+    /// What was deleted and can be brought back.
+    pub(crate) recycled: Vec<Recycled>,
     unique: HashMap<Guid, ItemRef>,
     rng: Rng,
 }
@@ -144,6 +156,7 @@ impl World {
             lists: BTreeMap::new(),
             people,
             log: ChangeLog::default(),
+            recycled: Vec::new(),
             unique: HashMap::new(),
             rng: Rng::new(seed).fork("sharepoint ids"),
         }

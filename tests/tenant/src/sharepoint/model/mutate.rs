@@ -34,7 +34,9 @@ impl World {
 
     fn change_library(&mut self, list: &Guid, actor: Actor, rng: &mut Rng) -> Option<()> {
         let number = 1000 + rng.below(1_000_000) as usize;
-        match rng.below(20) {
+        match rng.below(22) {
+            20 => self.change_permissions(list, actor, rng),
+            21 => self.change_schema(list, actor, rng),
             0..=6 => {
                 let at = self.pick(list, rng, |item| item.body().is_some())?;
                 let body = self.item(&at)?.body()?.edited(rng);
@@ -107,7 +109,9 @@ impl World {
     fn change_list(&mut self, list: &Guid, actor: Actor, rng: &mut Rng) -> Option<()> {
         let lookup = self.lookup_target(list)?;
         let entry = |item: &Item| !item.is_folder();
-        match rng.below(10) {
+        match rng.below(12) {
+            10 => self.change_permissions(list, actor, rng),
+            11 => self.change_schema(list, actor, rng),
             0..=4 => {
                 let at = self.pick(list, rng, entry)?;
                 let values = self.random_values(&lookup, rng);
@@ -141,7 +145,7 @@ impl World {
         })
     }
 
-    fn pick(&self, list: &Guid, rng: &mut Rng, wanted: impl Fn(&Item) -> bool) -> Option<ItemRef> {
+    pub(super) fn pick(&self, list: &Guid, rng: &mut Rng, wanted: impl Fn(&Item) -> bool) -> Option<ItemRef> {
         let items = self.lists.get(list)?.items.values();
         let ids: Vec<u32> = items.filter(|item| wanted(item)).map(|item| item.id).collect();
         Some(ItemRef { list: list.clone(), id: *rng.pick(&ids)? })

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::node::{FolderNode, Node};
 use super::viewer::Viewer;
-use super::{describe, list, principal};
+use super::{describe, list};
 use crate::sharepoint::error::ApiError;
-use crate::sharepoint::model::{FolderRef, Guid, Item, ItemRef, List, World};
+use crate::sharepoint::model::{FolderRef, Guid, Item, ItemRef, List, ROLES, World};
 use crate::sharepoint::odata::{Entity, Filter, Prop, QueryOptions, compare};
 
 /// Items per page unless `$top` says otherwise.
@@ -59,7 +59,47 @@ fn members(world: &World, viewer: &Viewer, node: &Node) -> Result<Option<(String
             let count = list::content_types(list_of(world, id)?).len();
             ("SP.ContentType", (0..count).map(|number| Node::ContentType(id.clone(), number)).collect())
         }
-        Node::Views(id) => ("SP.View", vec![Node::View(id.clone())]),
+        Node::FieldLinks(id, number) => {
+            let list = list_of(world, id)?;
+            let names = list::content_types(list).into_iter().nth(*number).map(|found| found.2);
+            let known = names.unwrap_or_default().into_iter().filter(|name| list.field(name).is_some());
+            ("SP.FieldLink", known.map(|name| Node::FieldLink(id.clone(), name)).collect())
+        }
+        Node::Views(id) => {
+            let views = list_of(world, id)?.views.iter();
+            ("SP.View", views.map(|view| Node::View(id.clone(), view.id.clone())).collect())
+        }
+        Node::FileVersions(at) => {
+            let item = world.item(at).ok_or_else(ApiError::file_missing)?;
+            let versions = item.history.iter();
+            ("SP.FileVersion", versions.map(|old| Node::FileVersion(at.clone(), old.ui_version)).collect())
+        }
+        Node::Assignments(of) => {
+            let mut principals: Vec<u32> =
+                world.acl(of).into_iter().flat_map(|acl| acl.0.iter().map(|row| row.0)).collect();
+            principals.dedup();
+            let rows = principals.into_iter().map(|id| Node::RoleAssignment(of.clone(), id));
+            ("SP.RoleAssignment", rows.collect())
+        }
+        Node::Bindings(of, principal) => {
+            let acl = world.acl(of).into_iter().flat_map(|acl| acl.0.iter());
+            let mine = acl.filter(|row| row.0 == *principal);
+            let roles = mine.filter_map(|row| ROLES.iter().position(|role| role.0 == row.1));
+            ("SP.RoleDefinition", roles.map(Node::Role).collect())
+        }
+        Node::Groups(web) => {
+            let groups = world.groups(web).iter();
+            ("SP.Group", groups.map(|group| Node::Group(web.clone(), group.id)).collect())
+        }
+        Node::GroupUsers(web, id) => {
+            let group = world.groups(web).iter().find(|group| group.id == *id);
+            let members = group.into_iter().flat_map(|group| &group.members);
+            ("SP.User", members.map(|id| Node::User(*id)).collect())
+        }
+        Node::RecycleBin(web) => {
+            let entries = world.recycled.iter().filter(|entry| entry.web == *web);
+            ("SP.RecycleBinItem", entries.map(|entry| Node::Recycled(entry.id.clone())).collect())
+        }
         Node::Folders(folder) => ("SP.Folder", folders(world, folder)?),
         Node::Files(folder) => ("SP.File", files(world, folder)?),
         Node::Attachments(at) => {
@@ -68,7 +108,7 @@ fn members(world: &World, viewer: &Viewer, node: &Node) -> Result<Option<(String
             ("SP.Attachment", attachments.map(|one| Node::Attachment(at.clone(), one.name.clone())).collect())
         }
         Node::Users => ("SP.User", world.people.iter().map(|person| Node::User(person.id)).collect()),
-        Node::Roles => ("SP.RoleDefinition", (0..principal::ROLES.len()).map(Node::Role).collect()),
+        Node::Roles => ("SP.RoleDefinition", (0..ROLES.len()).map(Node::Role).collect()),
         Node::Empty(kind) => (*kind, Vec::new()),
         _ => return Ok(None),
     };

@@ -3,16 +3,37 @@
 use serde_json::{Value, json};
 
 use super::node::FolderNode;
+use super::viewer::Viewer;
 use crate::clock::iso_seconds;
 use crate::sharepoint::error::ApiError;
-use crate::sharepoint::model::{FolderRef, ItemRef, World};
+use crate::sharepoint::model::{FolderRef, Item, ItemRef, MAJOR, World, version_label};
 use crate::sharepoint::odata::Entity;
+
+/// 1 published, 2 a draft, 255 checked out.
+fn level(item: &Item) -> u32 {
+    match (item.checked_out, item.ui_version % MAJOR) {
+        (Some(_), _) => 255,
+        (None, 0) => 1,
+        (None, _) => 2,
+    }
+}
+
+/// The length that is told: of office documents not always the right one.
+fn told_length(viewer: &Viewer, name: &str, length: u64) -> i64 {
+    let length = length.cast_signed();
+    let office = ["docx", "xlsx", "pptx", "aspx"].iter().any(|ending| name.ends_with(ending));
+    match viewer.office_lengths {
+        -1 if office => -1,
+        wrong if office => length + wrong,
+        _ => length,
+    }
+}
 
 fn quoted(path: &str) -> String {
     path.replace('\'', "''").replace('%', "%25").replace('#', "%23").replace('?', "%3f")
 }
 
-pub(super) fn file(world: &World, at: &ItemRef) -> Result<Entity, ApiError> {
+pub(super) fn file(world: &World, viewer: &Viewer, at: &ItemRef) -> Result<Entity, ApiError> {
     let (Some(list), Some(item)) = (world.list_of(at), world.item(at)) else {
         return Err(ApiError::file_missing());
     };
@@ -21,25 +42,25 @@ pub(super) fn file(world: &World, at: &ItemRef) -> Result<Entity, ApiError> {
     let mut entity =
         Entity::new("SP.File", format!("Web/GetFileByServerRelativePath(decodedurl='{}')", quoted(&path)))
             .with("CheckInComment", "")
-            .with("CheckOutType", 2)
-            .with("ContentTag", format!("{{{}}},{},1", item.unique_id.as_str().to_uppercase(), item.version))
+            .with("CheckOutType", if item.checked_out.is_some() { 0 } else { 2 })
+            .with("ContentTag", format!("{{{}}},{},1", item.unique_id.as_str().to_uppercase(), item.contents))
             .with("CustomizedPageStatus", 0)
             .with("ETag", item.etag_text())
             .with("Exists", true)
-            .with("IrmEnabled", false)
-            .with("Length", body.length().to_string())
-            .with("Level", 1)
+            .with("IrmEnabled", list.protected)
+            .with("Length", told_length(viewer, &item.leaf, body.length()).to_string())
+            .with("Level", level(item))
             .with("LinkingUri", Value::Null)
             .with("LinkingUrl", "")
-            .with("MajorVersion", item.version)
-            .with("MinorVersion", 0)
+            .with("MajorVersion", item.ui_version / MAJOR)
+            .with("MinorVersion", item.ui_version % MAJOR)
             .with("Name", item.leaf.as_str())
             .with("ServerRelativeUrl", path.as_str())
             .with("TimeCreated", iso_seconds(item.created))
             .with("TimeLastModified", iso_seconds(item.modified))
             .with("Title", Value::Null)
-            .with("UIVersion", item.version * 512)
-            .with("UIVersionLabel", format!("{}.0", item.version))
+            .with("UIVersion", item.ui_version)
+            .with("UIVersionLabel", item.label())
             .with("UniqueId", item.unique_id.as_str())
             .with_extra("ServerRelativePath", json!({"DecodedUrl": path}))
             .with_extra("VroomDriveID", format!("b!{}", list.id))
@@ -59,18 +80,40 @@ pub(super) fn file(world: &World, at: &ItemRef) -> Result<Entity, ApiError> {
     Ok(entity)
 }
 
-pub(super) fn folder(world: &World, folder: &FolderNode) -> Result<Entity, ApiError> {
-    match folder {
+/// An older version of a file.
+pub(super) fn version(world: &World, viewer: &Viewer, at: &ItemRef, id: u32) -> Result<Entity, ApiError> {
+    let (list, item) = world.list_of(at).zip(world.item(at)).ok_or_else(ApiError::file_missing)?;
+    let old = item.history.iter().find(|old| old.ui_version == id).ok_or_else(ApiError::file_missing)?;
+    let path = list.path_of(item);
+    let web = world.webs.get(&list.web).map_or("/", |web| web.path.trim_end_matches('/'));
+    let below = path.strip_prefix(web).unwrap_or(&path);
+    let address = format!("Web/GetFileByServerRelativePath(decodedurl='{}')/Versions({id})", quoted(&path));
+    Ok(Entity::new("SP.FileVersion", address)
+        .with("CheckInComment", "")
+        .with("Created", iso_seconds(old.created))
+        .with("ExpirationDate", Value::Null)
+        .with("ID", id)
+        .with("IsCurrentVersion", false)
+        .with("Length", old.body.length().to_string())
+        // Thirty-two bits, which large files overflow.
+        .with("Size", old.body.length() as u32 as i32)
+        .with("Url", format!("{}{web}/_vti_history/{id}{}", viewer.origin, quoted(below)))
+        .with("VersionLabel", version_label(id))
+        .with_links(&["CreatedBy"]))
+}
+
+pub(super) fn folder(world: &World, of: &FolderNode) -> Result<Entity, ApiError> {
+    match of {
         FolderNode::WebRoot(web) | FolderNode::Lists(web) => {
             let web = world.webs.get(web).ok_or_else(ApiError::file_missing)?;
-            let lists = matches!(folder, FolderNode::Lists(_));
+            let lists = matches!(of, FolderNode::Lists(_));
             let path = if lists { web.join("Lists") } else { web.path.clone() };
             let name = if lists { "Lists" } else { "" };
             Ok(folder_entity(
                 name,
                 &path,
                 web.id.as_str(),
-                world.lists_of(&web.id).len(),
+                (world.lists_of(&web.id).len(), Value::Null),
                 (web.created, web.created),
             ))
         }
@@ -86,18 +129,32 @@ pub(super) fn folder(world: &World, folder: &FolderNode) -> Result<Entity, ApiEr
                     (item.unique_id.as_str(), (item.created, item.modified))
                 }
             };
-            Ok(folder_entity(&name, &path, id, count, times))
+            Ok(folder_entity(&name, &path, id, (count, prog_id(world, of)), times))
         }
     }
 }
 
-fn folder_entity(name: &str, path: &str, id: &str, count: usize, (created, modified): (i64, i64)) -> Entity {
+/// What a folder is to an application: a notebook of OneNote is a folder with a table of contents.
+fn prog_id(world: &World, folder: &FolderNode) -> Value {
+    let FolderNode::InList(FolderRef { list, folder }) = folder else { return Value::Null };
+    let Some(list) = world.lists.get(list) else { return Value::Null };
+    let notebook = list.children(*folder).any(|item| item.leaf.ends_with(".onetoc2"));
+    if notebook { json!("OneNote.Notebook") } else { Value::Null }
+}
+
+fn folder_entity(
+    name: &str,
+    path: &str,
+    id: &str,
+    (count, prog_id): (usize, Value),
+    (created, modified): (i64, i64),
+) -> Entity {
     Entity::new("SP.Folder", format!("Web/GetFolderByServerRelativePath(decodedurl='{}')", quoted(path)))
         .with("Exists", true)
         .with("IsWOPIEnabled", false)
         .with("ItemCount", count)
         .with("Name", name)
-        .with("ProgID", Value::Null)
+        .with("ProgID", prog_id)
         .with("ServerRelativeUrl", path)
         .with("TimeCreated", iso_seconds(created))
         .with("TimeLastModified", iso_seconds(modified))

@@ -36,7 +36,7 @@ pub(super) fn item(world: &World, at: &ItemRef) -> Result<Entity, ApiError> {
         .with("Created", iso_seconds(item.created))
         .with("AuthorId", item.author)
         .with("EditorId", item.editor)
-        .with("OData__UIVersionString", format!("{}.0", item.version))
+        .with("OData__UIVersionString", item.label())
         .with("GUID", item.unique_id.as_str());
     if !list.is_library() {
         entity = entity.with("Attachments", !item.attachments.is_empty());
@@ -73,9 +73,9 @@ fn extras(entity: Entity, list: &List, item: &Item) -> Entity {
         .with_extra("FSObjType", u32::from(item.is_folder()))
         .with_extra("File_x0020_Type", if item.body().is_some() { json!(ending) } else { Value::Null })
         .with_extra("UniqueId", item.unique_id.as_str())
-        .with_extra("HasUniqueRoleAssignments", false)
+        .with_extra("HasUniqueRoleAssignments", item.acl.is_some())
         .with_extra("owshiddenversion", item.etag)
-        .with_extra("OData__UIVersion", item.version * 512)
+        .with_extra("OData__UIVersion", item.ui_version)
         .with_extra(
             "SMTotalFileStreamSize",
             item.body().map_or(0, crate::content::FileBody::length).to_string(),

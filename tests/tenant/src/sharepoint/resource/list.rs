@@ -7,6 +7,7 @@ use crate::clock::iso_seconds;
 use crate::sharepoint::error::ApiError;
 use crate::sharepoint::model::{Guid, List, Scope, World};
 use crate::sharepoint::odata::Entity;
+use crate::xml::escape;
 
 /// Content types of a list, by position: id stem, name.
 const LIST_TYPES: [(&str, &str); 2] = [("0x01", "Item"), ("0x0120", "Folder")];
@@ -22,12 +23,28 @@ fn address(id: &Guid) -> String {
 
 /// The id of a content type in a list: the stem and the list's own part.
 pub(super) fn content_type_id(list: &List, folder: bool) -> String {
-    let types = content_types(list);
-    format!("{}00{}", types[usize::from(folder)].0, list.id.as_str().replace('-', "").to_uppercase())
+    format!("{}00{}", base_types(list)[usize::from(folder)].0, bare(list))
 }
 
-pub(super) fn content_types(list: &List) -> [(&'static str, &'static str); 2] {
+fn base_types(list: &List) -> [(&'static str, &'static str); 2] {
     if list.is_library() { LIBRARY_TYPES } else { LIST_TYPES }
+}
+
+/// The content types of a list: id, name and columns.
+pub(super) fn content_types(list: &List) -> Vec<(String, String, Vec<String>)> {
+    let base = base_types(list).into_iter().enumerate();
+    let base = base.map(|(number, (_, name))| {
+        (content_type_id(list, number == 1), name.to_string(), vec!["Title".to_string()])
+    });
+    let added = list
+        .content_types
+        .iter()
+        .map(|one| (format!("{}00{}", one.stem, bare(list)), one.name.clone(), one.fields.clone()));
+    base.chain(added).collect()
+}
+
+fn bare(list: &List) -> String {
+    list.id.as_str().replace('-', "").to_uppercase()
 }
 
 pub(super) fn list(world: &World, viewer: &Viewer, id: &Guid) -> Result<Entity, ApiError> {
@@ -45,14 +62,14 @@ pub(super) fn list(world: &World, viewer: &Viewer, id: &Guid) -> Result<Entity, 
         .with("DraftVersionVisibility", 0)
         .with("EnableAttachments", !library)
         .with("EnableFolderCreation", true)
-        .with("EnableMinorVersions", false)
+        .with("EnableMinorVersions", list.minor_versions)
         .with("EnableModeration", false)
         .with("EnableVersioning", true)
         .with("EntityTypeName", list.entity_name())
         .with("ForceCheckout", false)
         .with("Hidden", list.hidden)
         .with("Id", id.as_str())
-        .with("IrmEnabled", false)
+        .with("IrmEnabled", list.protected)
         .with("IsApplicationList", false)
         .with("IsCatalog", false)
         .with("IsPrivate", false)
@@ -72,7 +89,7 @@ pub(super) fn list(world: &World, viewer: &Viewer, id: &Guid) -> Result<Entity, 
         .with("ParentWebUrl", world.webs.get(&list.web).map_or("", |web| web.path.as_str()))
         .with("TemplateFeatureId", "00bfea71-de22-43b2-a848-c05709900100")
         .with("Title", list.title.as_str())
-        .with_extra("HasUniqueRoleAssignments", false)
+        .with_extra("HasUniqueRoleAssignments", list.acl.is_some())
         .with_extra("SchemaXml", schema(list))
         .with_links(&[
             "ContentTypes",
@@ -92,7 +109,7 @@ fn schema(list: &List) -> String {
     format!(
         "<List ID=\"{{{}}}\" Title=\"{}\" ServerTemplate=\"{}\"><Fields>{fields}</Fields></List>",
         list.id,
-        crate::xml::escape(&list.title),
+        escape(&list.title),
         list.template.number(),
     )
 }
@@ -131,8 +148,13 @@ pub(super) fn rest_property(name: &str) -> String {
 
 pub(super) fn content_type(world: &World, list: &Guid, number: usize) -> Result<Entity, ApiError> {
     let list = list_of(world, list)?;
-    let (_, name) = content_types(list).get(number).copied().ok_or_else(ApiError::item_missing)?;
-    let id = content_type_id(list, number == 1);
+    let (id, name, fields) =
+        content_types(list).into_iter().nth(number).ok_or_else(ApiError::item_missing)?;
+    let refs: String = fields.iter().map(|field| format!("<FieldRef Name=\"{}\"/>", escape(field))).collect();
+    let schema = format!(
+        "<ContentType ID=\"{id}\" Name=\"{}\"><FieldRefs>{refs}</FieldRefs></ContentType>",
+        escape(&name)
+    );
     Ok(Entity::new("SP.ContentType", format!("{}/ContentTypes('{id}')", address(&list.id)))
         .with("Description", "")
         .with("Group", "List Content Types")
@@ -140,23 +162,59 @@ pub(super) fn content_type(world: &World, list: &Guid, number: usize) -> Result<
         .with_complex("Id", "SP.ContentTypeId", vec![("StringValue", json!(id))])
         .with("Name", name)
         .with("ReadOnly", false)
-        .with("SchemaXml", format!("<ContentType ID=\"{id}\" Name=\"{name}\"/>"))
+        .with("SchemaXml", schema)
         .with("Sealed", false)
-        .with("StringId", id.as_str()))
+        .with("StringId", id.as_str())
+        .with_links(&["FieldLinks", "Fields"]))
 }
 
-pub(super) fn view(world: &World, list: &Guid) -> Result<Entity, ApiError> {
+/// A column as a content type refers to it.
+pub(super) fn field_link(world: &World, list: &Guid, name: &str) -> Result<Entity, ApiError> {
     let list = list_of(world, list)?;
-    // One view per list, with the root folder's id for its own: no two lists share it.
-    let id = &list.root_unique_id;
+    let field = list.field(name).ok_or_else(|| ApiError::no_field(name))?;
+    Ok(Entity::new("SP.FieldLink", format!("{}/FieldLinks(guid'{}')", address(&list.id), field.id))
+        .with("FieldInternalName", field.name.as_str())
+        .with("Hidden", false)
+        .with("Id", field.id.as_str())
+        .with("Name", field.name.as_str())
+        .with("Required", false))
+}
+
+/// The columns of a view.
+pub(super) fn view_fields(world: &World, list: &Guid, id: &Guid) -> Result<Entity, ApiError> {
+    let list = list_of(world, list)?;
+    let view = list.views.iter().find(|view| view.id == *id).ok_or_else(ApiError::item_missing)?;
+    let refs: String =
+        view.fields.iter().map(|field| format!("<FieldRef Name=\"{}\" />", escape(field))).collect();
+    let address = format!("{}/Views(guid'{id}')/ViewFields", address(&list.id));
+    Ok(Entity::new("SP.ViewFieldCollection", address)
+        .with("Items", json!(view.fields))
+        .with("SchemaXml", refs))
+}
+
+pub(super) fn view(world: &World, list: &Guid, id: &Guid) -> Result<Entity, ApiError> {
+    let list = list_of(world, list)?;
+    let view = list.views.iter().find(|view| view.id == *id).ok_or_else(ApiError::item_missing)?;
+    let refs: String =
+        view.fields.iter().map(|field| format!("<FieldRef Name=\"{}\" />", escape(field))).collect();
+    let xml = format!(
+        "<View Name=\"{{{}}}\" DefaultView=\"{}\" DisplayName=\"{}\"><Query>{}</Query><ViewFields>{refs}</ViewFields>\
+         <RowLimit Paged=\"TRUE\">30</RowLimit></View>",
+        view.id.as_str().to_uppercase(),
+        if view.default { "TRUE" } else { "FALSE" },
+        escape(&view.title),
+        view.query,
+    );
     Ok(Entity::new("SP.View", format!("{}/Views(guid'{id}')", address(&list.id)))
-        .with("DefaultView", true)
+        .with("DefaultView", view.default)
         .with("Hidden", false)
         .with("Id", id.as_str())
-        .with("ListViewXml", "<View Scope=\"\"><RowLimit Paged=\"TRUE\">30</RowLimit></View>")
+        .with("ListViewXml", xml)
         .with("PersonalView", false)
         .with("RowLimit", 30)
-        .with("Title", if list.is_library() { "All Documents" } else { "All Items" })
-        .with("ViewQuery", "<OrderBy><FieldRef Name=\"FileLeafRef\" /></OrderBy>")
-        .with("ViewType", "HTML"))
+        .with("Title", view.title.as_str())
+        .with("ViewQuery", view.query.as_str())
+        .with("ViewType", "HTML")
+        .with_extra("ViewType2", serde_json::Value::Null)
+        .with_links(&["ViewFields"]))
 }

@@ -3,6 +3,7 @@
 mod collection;
 mod content;
 mod file;
+mod find;
 mod item;
 mod list;
 mod node;
@@ -32,11 +33,17 @@ pub(crate) fn describe(world: &World, viewer: &Viewer, node: &Node) -> Result<Op
         Node::List(id) => list::list(world, viewer, id),
         Node::Field(list, field) => list::field(world, list, field),
         Node::ContentType(list, number) => list::content_type(world, list, *number),
-        Node::View(list) => list::view(world, list),
+        Node::FieldLink(list, name) => list::field_link(world, list, name),
+        Node::View(list, view) => list::view(world, list, view),
+        Node::ViewFields(list, view) => list::view_fields(world, list, view),
+        Node::FileVersion(at, id) => file::version(world, viewer, at, *id),
+        Node::RoleAssignment(of, principal) => principal::assignment(world, of, *principal),
+        Node::Group(web, id) => principal::group(world, web, *id),
+        Node::Recycled(id) => principal::recycled(world, id),
         Node::Item(at) => item::item(world, at),
         Node::ItemText(at) => item::as_text(world, at),
         Node::Folder(folder) => file::folder(world, folder),
-        Node::File(at) => file::file(world, at),
+        Node::File(at) => file::file(world, viewer, at),
         Node::Attachment(at, name) => file::attachment(world, at, name),
         Node::User(id) => principal::user(world, *id),
         Node::ItemPerson(id) => principal::person_of_item(world, *id),

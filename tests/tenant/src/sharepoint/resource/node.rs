@@ -1,6 +1,6 @@
 //! What an address can mean.
 
-use crate::sharepoint::model::{FolderRef, Guid, ItemRef};
+use crate::sharepoint::model::{FolderRef, Guid, ItemRef, Securable};
 
 /// A folder as REST sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,12 @@ pub(crate) enum Node {
     ContentTypes(Guid),
     /// List and position among its content types.
     ContentType(Guid, usize),
+    /// List, and position of the content type that refers to them.
+    FieldLinks(Guid, usize),
+    FieldLink(Guid, String),
     Views(Guid),
-    View(Guid),
+    View(Guid, Guid),
+    ViewFields(Guid, Guid),
     Items(Guid),
     Item(ItemRef),
     ItemText(ItemRef),
@@ -35,6 +39,8 @@ pub(crate) enum Node {
     Folders(FolderNode),
     Files(FolderNode),
     File(ItemRef),
+    FileVersions(ItemRef),
+    FileVersion(ItemRef, u32),
     Attachments(ItemRef),
     Attachment(ItemRef, String),
     Users,
@@ -43,7 +49,18 @@ pub(crate) enum Node {
     ItemPerson(u32),
     Roles,
     Role(usize),
-    /// A collection that is always empty here, with its type's name: versions, assignments, groups, recycle bin.
+    Assignments(Securable),
+    /// A thing and a principal's id.
+    RoleAssignment(Securable, u32),
+    /// The roles of an assignment.
+    Bindings(Securable, u32),
+    /// Groups of a web's site collection.
+    Groups(Guid),
+    Group(Guid, u32),
+    GroupUsers(Guid, u32),
+    RecycleBin(Guid),
+    Recycled(Guid),
+    /// A collection that is always empty here, with its type's name: versions of list items.
     Empty(&'static str),
     /// A link that leads nowhere: the folder of a file's item, say.
     Null,

@@ -1,19 +1,11 @@
 //! People and roles.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::clock::iso_seconds;
 use crate::sharepoint::error::ApiError;
-use crate::sharepoint::model::World;
+use crate::sharepoint::model::{Guid, ROLES, Securable, World};
 use crate::sharepoint::odata::Entity;
-
-/// Role definitions: id, kind, name, base permissions (high, low).
-pub(super) const ROLES: [(u32, u32, &str, &str, &str); 5] = [
-    (1_073_741_829, 5, "Full Control", "2147483647", "4294967295"),
-    (1_073_741_828, 4, "Design", "432", "1012866047"),
-    (1_073_741_830, 6, "Edit", "432", "1011030767"),
-    (1_073_741_827, 3, "Contribute", "432", "1011028719"),
-    (1_073_741_826, 2, "Read", "176", "138612833"),
-];
 
 pub(super) fn user(world: &World, id: u32) -> Result<Entity, ApiError> {
     let person = world.person(id).ok_or_else(ApiError::unknown_user)?;
@@ -61,4 +53,61 @@ pub(super) fn role(number: usize) -> Result<Entity, ApiError> {
         .with("Name", name)
         .with("Order", number + 1)
         .with("RoleTypeKind", kind))
+}
+
+fn address_of(of: &Securable) -> String {
+    match of {
+        Securable::Web(_) => "Web".to_string(),
+        Securable::List(id) => format!("Web/Lists(guid'{id}')"),
+        Securable::Item(at) => format!("Web/Lists(guid'{}')/Items({})", at.list, at.id),
+    }
+}
+
+/// One principal's roles on a thing.
+pub(super) fn assignment(world: &World, of: &Securable, principal: u32) -> Result<Entity, ApiError> {
+    let there = world.acl(of).is_some_and(|acl| acl.0.iter().any(|row| row.0 == principal));
+    if !there {
+        return Err(ApiError::item_missing());
+    }
+    let address = format!("{}/RoleAssignments/GetByPrincipalId({principal})", address_of(of));
+    Ok(Entity::new("SP.RoleAssignment", address)
+        .with("PrincipalId", principal)
+        .with_links(&["Member", "RoleDefinitionBindings"]))
+}
+
+/// A group of a site collection.
+pub(super) fn group(world: &World, web: &Guid, id: u32) -> Result<Entity, ApiError> {
+    let group = world.groups(web).iter().find(|group| group.id == id).ok_or_else(ApiError::unknown_user)?;
+    Ok(Entity::new("SP.Group", format!("Web/SiteGroups/GetById({id})"))
+        .with("AllowMembersEditMembership", false)
+        .with("AutoAcceptRequestToJoinLeave", false)
+        .with("Description", Value::Null)
+        .with("Id", id)
+        .with("IsHiddenInUI", false)
+        .with("LoginName", group.name.as_str())
+        .with("OnlyAllowMembersViewMembership", false)
+        .with("OwnerTitle", group.name.as_str())
+        .with("PrincipalType", 8)
+        .with("Title", group.name.as_str())
+        .with_links(&["Owner", "Users"]))
+}
+
+/// One entry of the recycle bin.
+pub(super) fn recycled(world: &World, id: &Guid) -> Result<Entity, ApiError> {
+    let entry = world.recycled.iter().find(|entry| entry.id == *id).ok_or_else(ApiError::item_missing)?;
+    let author = world.person(entry.author);
+    Ok(Entity::new("SP.RecycleBinItem", format!("Web/RecycleBin('{id}')"))
+        .with("AuthorEmail", author.map_or("", |person| person.user.as_str()))
+        .with("AuthorName", author.map_or("", |person| person.name.as_str()))
+        .with("DeletedByName", author.map_or("", |person| person.name.as_str()))
+        .with("DeletedDate", iso_seconds(entry.deleted))
+        .with("DirName", entry.folder.as_str())
+        .with_path("DirNamePath", &entry.folder)
+        .with("Id", id.as_str())
+        .with("ItemState", 1)
+        .with("ItemType", entry.kind)
+        .with("LeafName", entry.leaf.as_str())
+        .with_path("LeafNamePath", &entry.leaf)
+        .with("Size", entry.size.to_string())
+        .with("Title", entry.leaf.as_str()))
 }

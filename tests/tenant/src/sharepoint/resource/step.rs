@@ -1,10 +1,14 @@
 //! Walking an address, segment by segment.
 
+use super::find::{
+    as_url, attachment, file_at, file_by_id, file_named, folder_at, folder_by_id, folder_named, person_key,
+    user,
+};
 use super::node::{FolderNode, Node};
 use super::viewer::Viewer;
 use crate::sharepoint::error::ApiError;
-use crate::sharepoint::model::{FieldKind, FolderRef, Guid, ItemKind, ItemRef, Located, Web, World};
-use crate::sharepoint::odata::{Literal, Segment, decode};
+use crate::sharepoint::model::{FieldKind, FolderRef, Guid, ItemRef, Located, Securable, Web, World};
+use crate::sharepoint::odata::{Literal, Segment};
 
 type Stepped = Result<Node, ApiError>;
 
@@ -42,6 +46,41 @@ pub(crate) fn step(world: &World, node: &Node, viewer: &Viewer, segment: &Segmen
             _ => Err(unknown(segment)),
         },
         Node::File(at) => from_file(world, at, segment),
+        Node::FileVersions(at) => match segment.name.as_str() {
+            "getbyid" => file_version(world, at, segment.number()?),
+            _ => Err(unknown(segment)),
+        },
+        Node::FileVersion(at, id) => match segment.name.as_str() {
+            "createdby" => {
+                let item = world.item(at).ok_or_else(ApiError::file_missing)?;
+                let old = item.history.iter().find(|old| old.ui_version == *id);
+                Ok(old.map_or(Node::Null, |old| Node::User(old.editor)))
+            }
+            _ => Err(unknown(segment)),
+        },
+        Node::RoleAssignment(of, principal) => from_assignment(world, of, *principal, segment),
+        Node::Groups(web) => match segment.name.as_str() {
+            "getbyid" => group(world, web, segment.number()?),
+            "getbyname" => {
+                let name = segment.text()?;
+                let found = world.groups(web).iter().find(|group| group.name == name);
+                found.map(|found| Node::Group(web.clone(), found.id)).ok_or_else(ApiError::unknown_user)
+            }
+            _ => Err(unknown(segment)),
+        },
+        Node::Group(web, id) => match segment.name.as_str() {
+            "users" => Ok(Node::GroupUsers(web.clone(), *id)),
+            "owner" => Ok(Node::Group(web.clone(), *id)),
+            _ => Err(unknown(segment)),
+        },
+        Node::ContentType(list, number) => match segment.name.as_str() {
+            "fieldlinks" => Ok(Node::FieldLinks(list.clone(), *number)),
+            _ => Err(unknown(segment)),
+        },
+        Node::View(list, view) => match segment.name.as_str() {
+            "viewfields" => Ok(Node::ViewFields(list.clone(), view.clone())),
+            _ => Err(unknown(segment)),
+        },
         Node::Attachments(at) => match segment.name.as_str() {
             "getbyfilename" | "getbyfilenameaspath" => attachment(world, at, &segment.text()?),
             _ => Err(unknown(segment)),
@@ -67,7 +106,7 @@ fn keyed(collection: Node, segment: &Segment, member: impl FnOnce(&Literal) -> S
     segment.first().map_or(Ok(collection), member)
 }
 
-fn web_of<'a>(world: &'a World, id: &Guid) -> Result<&'a Web, ApiError> {
+pub(super) fn web_of<'a>(world: &'a World, id: &Guid) -> Result<&'a Web, ApiError> {
     world.webs.get(id).ok_or_else(ApiError::item_missing)
 }
 
@@ -101,9 +140,16 @@ fn from_web(world: &World, id: &Guid, viewer: &Viewer, segment: &Segment) -> Ste
         "siteusers" | "users" => return keyed(Node::Users, segment, |key| person_key(world, key)),
         "getuserbyid" => return user(world, segment.number()?),
         "roledefinitions" => Node::Roles,
-        "roleassignments" => Node::Empty("SP.RoleAssignment"),
-        "sitegroups" => Node::Empty("SP.Group"),
-        "recyclebin" => Node::Empty("SP.RecycleBinItem"),
+        "roleassignments" => Node::Assignments(Securable::Web(id.clone())),
+        "sitegroups" => {
+            return keyed(Node::Groups(id.clone()), segment, |key| {
+                let id_of_group = key.number().and_then(|number| u32::try_from(number).ok());
+                group(world, id, id_of_group.ok_or_else(ApiError::unknown_user)?)
+            });
+        }
+        "recyclebin" => Node::RecycleBin(id.clone()),
+        "fields" => Node::Empty("SP.Field"),
+        "contenttypes" => Node::Empty("SP.ContentType"),
         "parentweb" => web.parent.clone().map_or(Node::Null, Node::Web),
         _ => return Err(unknown(segment)),
     })
@@ -113,7 +159,7 @@ fn from_site(world: &World, id: &Guid, segment: &Segment) -> Stepped {
     let site = world.sites.get(id).ok_or_else(ApiError::item_missing)?;
     match segment.name.as_str() {
         "rootweb" => Ok(Node::Web(site.root_web.clone())),
-        "recyclebin" => Ok(Node::Empty("SP.RecycleBinItem")),
+        "recyclebin" => Ok(Node::RecycleBin(site.root_web.clone())),
         _ => Err(unknown(segment)),
     }
 }
@@ -156,12 +202,44 @@ fn from_list(world: &World, id: &Guid, segment: &Segment) -> Stepped {
             });
         }
         "contenttypes" => Node::ContentTypes(id.clone()),
-        "views" => return keyed(Node::Views(id.clone()), segment, |_| Ok(Node::View(id.clone()))),
-        "defaultview" => Node::View(id.clone()),
+        "views" => {
+            return keyed(Node::Views(id.clone()), segment, |key| {
+                Ok(Node::View(id.clone(), key.guid().ok_or_else(|| unknown(segment))?))
+            });
+        }
+        "defaultview" => {
+            let view = list.views.iter().find(|view| view.default).ok_or_else(ApiError::item_missing)?;
+            Node::View(id.clone(), view.id.clone())
+        }
         "parentweb" => Node::Web(list.web.clone()),
-        "roleassignments" => Node::Empty("SP.RoleAssignment"),
+        "roleassignments" => Node::Assignments(Securable::List(id.clone())),
         _ => return Err(unknown(segment)),
     })
+}
+
+fn file_version(world: &World, at: &ItemRef, id: u32) -> Stepped {
+    let there = world.item(at).is_some_and(|item| item.history.iter().any(|old| old.ui_version == id));
+    if there { Ok(Node::FileVersion(at.clone(), id)) } else { Err(ApiError::file_missing()) }
+}
+
+fn group(world: &World, web: &Guid, id: u32) -> Stepped {
+    let there = world.groups(web).iter().any(|group| group.id == id);
+    if there { Ok(Node::Group(web.clone(), id)) } else { Err(ApiError::unknown_user()) }
+}
+
+fn from_assignment(world: &World, of: &Securable, principal: u32, segment: &Segment) -> Stepped {
+    match segment.name.as_str() {
+        "member" => {
+            let web = match of {
+                Securable::Web(id) => id.clone(),
+                Securable::List(id) => world.lists.get(id).ok_or_else(ApiError::item_missing)?.web.clone(),
+                Securable::Item(at) => world.list_of(at).ok_or_else(ApiError::item_missing)?.web.clone(),
+            };
+            group(world, &web, principal).or_else(|_| user(world, principal))
+        }
+        "roledefinitionbindings" => Ok(Node::Bindings(of.clone(), principal)),
+        _ => Err(unknown(segment)),
+    }
 }
 
 fn item(world: &World, list: &Guid, id: u32) -> Stepped {
@@ -198,7 +276,7 @@ fn from_item(world: &World, at: &ItemRef, segment: &Segment) -> Stepped {
         }
         "fieldvaluesastext" => Node::ItemText(at.clone()),
         "versions" => Node::Empty("SP.ListItemVersion"),
-        "roleassignments" => Node::Empty("SP.RoleAssignment"),
+        "roleassignments" => Node::Assignments(Securable::Item(at.clone())),
         "parentlist" => Node::List(at.list.clone()),
         "author" => Node::ItemPerson(item.author),
         "editor" => Node::ItemPerson(item.editor),
@@ -257,115 +335,14 @@ fn from_file(world: &World, at: &ItemRef, segment: &Segment) -> Stepped {
         "listitemallfields" => Node::Item(at.clone()),
         "author" => Node::User(item.author),
         "modifiedby" => Node::User(item.editor),
-        "versions" => Node::Empty("SP.FileVersion"),
-        "checkedoutbyuser" | "lockedbyuser" => Node::Null,
+        "versions" => {
+            return keyed(Node::FileVersions(at.clone()), segment, |key| {
+                let id = key.number().and_then(|number| u32::try_from(number).ok());
+                file_version(world, at, id.ok_or_else(ApiError::file_missing)?)
+            });
+        }
+        "checkedoutbyuser" => item.checked_out.map_or(Node::Null, Node::User),
+        "lockedbyuser" => Node::Null,
         _ => return Err(unknown(segment)),
     })
-}
-
-/// What the older `…ByServerRelativeUrl` makes of its argument: it decodes once more and stops at `#`.
-fn as_url(text: &str) -> Result<String, ApiError> {
-    let decoded = decode(text).ok_or_else(|| ApiError::foreign_path(text))?;
-    Ok(decoded.split('#').next().unwrap_or_default().to_string())
-}
-
-fn file_at(world: &World, web: &Web, path: &str) -> Stepped {
-    match world.locate(web, &absolute(web, path)) {
-        Some(Located::File(at)) => Ok(Node::File(at)),
-        Some(Located::Attachment(at, name)) => Ok(Node::Attachment(at, name)),
-        Some(_) => Err(ApiError::file_missing()),
-        None => Err(ApiError::foreign_path(path)),
-    }
-}
-
-fn folder_at(world: &World, web: &Web, path: &str) -> Stepped {
-    match world.locate(web, &absolute(web, path)) {
-        Some(Located::Folder(folder)) => Ok(Node::Folder(FolderNode::InList(folder))),
-        Some(Located::WebRoot) => Ok(Node::Folder(FolderNode::WebRoot(web.id.clone()))),
-        Some(Located::Nothing) if absolute(web, path).eq_ignore_ascii_case(&web.join("Lists")) => {
-            Ok(Node::Folder(FolderNode::Lists(web.id.clone())))
-        }
-        Some(_) => Err(ApiError::file_missing()),
-        None => Err(ApiError::foreign_path(path)),
-    }
-}
-
-/// A path that does not begin with a slash is below the web.
-fn absolute(web: &Web, path: &str) -> String {
-    if path.starts_with('/') { path.to_string() } else { web.join(path) }
-}
-
-fn in_web<'a>(world: &'a World, web: &Web, id: &Guid) -> Option<&'a ItemRef> {
-    let at = world.by_unique_id(id)?;
-    (world.list_of(at)?.web == web.id).then_some(at)
-}
-
-fn file_by_id(world: &World, web: &Web, id: &Guid) -> Stepped {
-    let at = in_web(world, web, id).ok_or_else(ApiError::file_missing)?;
-    match world.item(at).map(|item| &item.kind) {
-        Some(ItemKind::File(_)) => Ok(Node::File(at.clone())),
-        _ => Err(ApiError::file_missing()),
-    }
-}
-
-fn folder_by_id(world: &World, web: &Web, id: &Guid) -> Stepped {
-    let root = world.lists_of(&web.id).into_iter().find(|list| list.root_unique_id == *id);
-    if let Some(list) = root {
-        return Ok(Node::Folder(FolderNode::InList(FolderRef { list: list.id.clone(), folder: None })));
-    }
-    let at = in_web(world, web, id).ok_or_else(ApiError::file_missing)?;
-    match world.item(at) {
-        Some(item) if item.is_folder() => {
-            Ok(Node::Folder(FolderNode::InList(FolderRef { list: at.list.clone(), folder: Some(at.id) })))
-        }
-        _ => Err(ApiError::file_missing()),
-    }
-}
-
-fn file_named(world: &World, folder: &FolderNode, name: &str) -> Stepped {
-    let FolderNode::InList(FolderRef { list, folder }) = folder else { return Err(ApiError::file_missing()) };
-    let leaf = name.rsplit('/').next().unwrap_or(name);
-    let item =
-        world.lists.get(list).and_then(|list| list.child(*folder, leaf)).filter(|item| item.body().is_some());
-    let item = item.ok_or_else(ApiError::file_missing)?;
-    Ok(Node::File(ItemRef { list: list.clone(), id: item.id }))
-}
-
-fn folder_named(world: &World, folder: &FolderNode, name: &str) -> Stepped {
-    match folder {
-        FolderNode::WebRoot(web) | FolderNode::Lists(web) => {
-            let web = web_of(world, web)?;
-            let below = if matches!(folder, FolderNode::Lists(_)) {
-                format!("Lists/{name}")
-            } else {
-                name.to_string()
-            };
-            folder_at(world, web, &if name.starts_with('/') { name.to_string() } else { web.join(&below) })
-        }
-        FolderNode::InList(FolderRef { list, folder }) => {
-            let leaf = name.rsplit('/').next().unwrap_or(name);
-            let found = world.lists.get(list).and_then(|list| list.child(*folder, leaf));
-            let item = found.filter(|item| item.is_folder()).ok_or_else(ApiError::file_missing)?;
-            Ok(Node::Folder(FolderNode::InList(FolderRef { list: list.clone(), folder: Some(item.id) })))
-        }
-    }
-}
-
-fn attachment(world: &World, at: &ItemRef, name: &str) -> Stepped {
-    let item = world.item(at).ok_or_else(ApiError::item_missing)?;
-    let found = item.attachment(name).ok_or_else(ApiError::file_missing)?;
-    Ok(Node::Attachment(at.clone(), found.name.clone()))
-}
-
-fn user(world: &World, id: u32) -> Stepped {
-    world.person(id).map(|person| Node::User(person.id)).ok_or_else(ApiError::unknown_user)
-}
-
-fn person_key(world: &World, key: &Literal) -> Stepped {
-    if let Literal::Text(login) = key {
-        let person = world.people.iter().find(|person| person.login() == *login);
-        return person.map(|person| Node::User(person.id)).ok_or_else(ApiError::unknown_user);
-    }
-    let id = key.number().and_then(|number| u32::try_from(number).ok());
-    user(world, id.ok_or_else(ApiError::unknown_user)?)
 }

@@ -13,6 +13,8 @@ pub(crate) struct Viewer {
     /// Scheme and host the caller used: absolute addresses in answers begin with it.
     pub(crate) origin: String,
     pub(crate) now: UnixMillis,
+    /// See [`crate::sharepoint::Switches::office_lengths`].
+    pub(crate) office_lengths: i64,
     /// Webs that are not there for the caller.
     pub(crate) hidden: BTreeSet<Guid>,
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::viewer::Viewer;
 use crate::clock::iso_seconds;
 use crate::sharepoint::error::ApiError;
-use crate::sharepoint::model::{Guid, World};
+use crate::sharepoint::model::{Guid, Scope, World};
 use crate::sharepoint::odata::Entity;
 
 pub(super) fn web(world: &World, viewer: &Viewer, id: &Guid) -> Result<Entity, ApiError> {
@@ -17,7 +17,7 @@ pub(super) fn web(world: &World, viewer: &Viewer, id: &Guid) -> Result<Entity, A
         .with("AllowRssFeeds", true)
         .with("Created", iso_seconds(web.created))
         .with("Configuration", 0)
-        .with("Description", "")
+        .with("Description", web.description.as_str())
         .with("Id", id.as_str())
         .with("Language", 1033)
         .with("LastItemModifiedDate", iso_seconds(newest))
@@ -30,9 +30,15 @@ pub(super) fn web(world: &World, viewer: &Viewer, id: &Guid) -> Result<Entity, A
         .with("UIVersion", 15)
         .with("Url", format!("{}{below}", viewer.origin))
         .with("WebTemplate", if personal { "SPSPERS" } else { "STS" })
-        .with_extra("HasUniqueRoleAssignments", web.parent.is_none())
+        .with_extra("HasUniqueRoleAssignments", web.acl.is_some())
+        .with_extra(
+            "CurrentChangeToken",
+            json!({"StringValue": token(world, viewer, Scope::Web(id.clone()))}),
+        )
         .with_links(&[
+            "ContentTypes",
             "CurrentUser",
+            "Fields",
             "Folders",
             "Lists",
             "ParentWeb",
@@ -47,12 +53,20 @@ pub(super) fn web(world: &World, viewer: &Viewer, id: &Guid) -> Result<Entity, A
     Ok(entity)
 }
 
+fn token(world: &World, viewer: &Viewer, scope: Scope) -> String {
+    world.log.current(scope, viewer.now).text()
+}
+
 pub(super) fn site(world: &World, viewer: &Viewer, id: &Guid) -> Result<Entity, ApiError> {
     let site = world.sites.get(id).ok_or_else(ApiError::item_missing)?;
     let path = world.webs.get(&site.root_web).map_or("/", |web| web.path.as_str());
     let below = if path == "/" { "" } else { path };
     Ok(Entity::new("SP.Site", "Site")
         .with("Id", id.as_str())
+        .with_extra(
+            "CurrentChangeToken",
+            json!({"StringValue": token(world, viewer, Scope::Site(id.clone()))}),
+        )
         .with("LockIssue", json!(null))
         .with("MaxItemsPerThrottledOperation", 5000)
         .with("ReadOnly", false)

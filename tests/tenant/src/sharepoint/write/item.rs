@@ -97,7 +97,8 @@ impl SharePoint {
             world.touch(&at, ChangeKind::Update, actor, |item| {
                 item.values.extend(values);
                 if keeps_version {
-                    item.version = before.version;
+                    item.ui_version = before.ui_version;
+                    item.history = before.history.clone();
                 }
             })?;
             if let Some(leaf) = &change.leaf {

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::api::wanted_format;
 use super::call::{Call, Verb};
 use super::error::ApiError;
-use super::model::{Actor, World};
+use super::model::{Actor, ChangeKind, World};
 use super::odata::{Renderer, Segment};
 use super::resource::{self, Node, project};
 use super::{SharePoint, answer};
@@ -134,8 +134,7 @@ impl SharePoint {
                 if call.last_name() == "deleteobject" { Ok(answer) } else { self.recycled(call) }
             }
             (Verb::Post, "checkout" | "checkin" | "publish" | "approve" | "undocheckout") => {
-                self.target(call, &call.segments[..call.segments.len() - 1])?;
-                Ok(answer::empty(StatusCode::OK))
+                self.check_out(call)
             }
             (Verb::Post, "addvalidateupdateitemusingpath") => self.add_validated(call, &json),
             (Verb::Post, "validateupdatelistitem") => self.update_validated(call, &json),
@@ -156,6 +155,24 @@ impl SharePoint {
 
     fn target(&self, call: &Call, segments: &[Segment]) -> Result<Node, ApiError> {
         resource::resolve(&self.world(), &call.web, &call.viewer, segments)
+    }
+
+    fn check_out(&self, call: &Call) -> Result<Response, ApiError> {
+        let node = self.target(call, &call.segments[..call.segments.len() - 1])?;
+        if let Node::File(at) = node {
+            let (mut world, actor) = (self.world(), call.actor());
+            match call.last_name() {
+                "publish" => world.publish(&at, actor)?,
+                "checkout" => world.touch(&at, ChangeKind::SystemUpdate, actor, |item| {
+                    item.checked_out = Some(actor.person);
+                })?,
+                "checkin" | "undocheckout" => {
+                    world.touch(&at, ChangeKind::SystemUpdate, actor, |item| item.checked_out = None)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(answer::empty(StatusCode::OK))
     }
 
     fn recycled(&self, call: &Call) -> Result<Response, ApiError> {
