@@ -223,4 +223,15 @@ pub enum Event {
     Settled(ScopeId, Cursor),
     /// The scope is gone with all that was in it.
     ScopeGone(ScopeId),
+    /// What was known by one id when this reading began goes by another now, its streams unchanged: for services that number an item anew
+    /// when it is moved. Said before the item is offered under its new id; that the old one is gone is still to be said. A hint: without
+    /// it, or where the engine cannot follow it, the streams are read again.
+    Moved {
+        /// The id it had.
+        was: ItemId,
+        /// The id it has.
+        id: ItemId,
+        /// The version tag it is offered with.
+        tag: Tag,
+    },
 }

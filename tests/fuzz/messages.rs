@@ -3,7 +3,7 @@
 use larder_sdk::{
     Capabilities, Container, Error, ErrorKind, Event, Explained, Finding, FindingLevel, Item, ItemId, Kind,
     ListPage, LogLevel, Name, ObjectInfo, ObjectKey, Offer, Owed, PluginInfo, Schema, SecretRef, StreamInfo,
-    Takes, Time, Unread,
+    Tag, Takes, Time, Unread,
     abi::{
         check,
         messages::{
@@ -80,6 +80,7 @@ fn batch() -> Target {
         Event::End(scope()),
         Event::Settled(scope(), "cursor".into()),
         Event::ScopeGone(scope()),
+        Event::Moved { was: "was".into(), id: "id".into(), tag: Tag::from("tag") },
     ];
     let message = encode_batch(&events).unwrap();
     let kind = u16::from_le_bytes([message[0], message[1]]);

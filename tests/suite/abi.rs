@@ -22,8 +22,8 @@ fn refusal(suffix: &str) -> String {
 #[test]
 fn lies_of_a_table_are_answered_precisely() {
     for (suffix, words) in [
-        ("_abi", "it was built for plugin ABI 9.3, this program speaks 1.0"),
-        ("_size", "its table has 32 bytes, where plugin ABI 1.0 needs 64"),
+        ("_abi", "it was built for plugin ABI 9.3, this program speaks 1.1"),
+        ("_size", "its table has 32 bytes, where plugin ABI 1.1 needs 64"),
         ("_magic", "its entry returns no Larder plugin table"),
         ("_abort", "a panic ends the process"),
         ("_panics", "panicked: as told"),

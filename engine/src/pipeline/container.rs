@@ -262,6 +262,7 @@ impl Steps<'_> {
                         // At once, since what follows in this batch belongs to the listing; edits before it touch other keys.
                         state.begin(&scope)?;
                     }
+                    ReaderEvent::Other(Event::Moved { was, id, tag }) => state.moved(was, id, tag),
                     ReaderEvent::Other(Event::Unread(unread)) => self.waiting.push_back(Step::Unread {
                         scope: unread.scope,
                         id: unread.id,

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use larder_sdk::{Container, Cursor, Item, ItemId, Name, Owed, ScopeId, Time};
+use larder_sdk::{Container, Cursor, Item, ItemId, Name, Owed, ScopeId, Tag, Time};
 
 use crate::{
     catalog::{self, CursorRecord, ItemRecord, ListingRecord, OwedRecord, Seen, StreamRecord},
@@ -19,12 +19,18 @@ use crate::{
 const PENDING_BYTES_MAX: usize = 8 << 20;
 /// Longest chain of folders followed when a folder is removed with what is in it.
 const FOLDER_DEPTH_MAX: usize = 4096;
+/// Most moved items that may wait for their offers; what is more is read again.
+const MOVED_MAX: usize = 8192;
 
 /// A container's tree under edit.
 pub(super) struct ContainerState {
     nodes: Arc<Nodes>,
     container: Container,
     root: Option<Root>,
+    /// The tree as this run found it.
+    found: Option<Root>,
+    /// Items about to be offered, and what they were known as.
+    moved: HashMap<ItemId, (ItemId, Tag)>,
     pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     pending_bytes: usize,
     listings: HashMap<ScopeId, Listing>,
@@ -71,6 +77,8 @@ impl ContainerState {
             nodes,
             container,
             root,
+            found: root,
+            moved: HashMap::new(),
             pending: BTreeMap::new(),
             pending_bytes: 0,
             listings: HashMap::new(),
@@ -110,7 +118,13 @@ impl ContainerState {
     pub(super) fn decide(&mut self, scope: &ScopeId, item: &Item) -> Result<Decision> {
         let stored = self.find(&item.id)?;
         self.note_listed(scope, item)?;
-        let Some((parent, record)) = stored else { return Ok(Decision::Read(Vec::new())) };
+        let moved = self.moved.remove(&item.id);
+        let Some((parent, record)) = stored else {
+            return match moved {
+                Some((was, tag)) => self.decide_moved(&was, tag, item),
+                None => Ok(Decision::Read(Vec::new())),
+            };
+        };
         // Of what is owed, what is stored may be what was lost.
         if self.is_owed(&item.id)? {
             return Ok(Decision::Read(Vec::new()));
@@ -125,6 +139,39 @@ impl ContainerState {
         } else {
             Ok(Decision::Keep(fresh.streams))
         }
+    }
+
+    /// Notes what an item that will be offered was known as when the run began.
+    pub(super) fn moved(&mut self, was: ItemId, id: ItemId, tag: Tag) {
+        if self.moved.len() < MOVED_MAX {
+            self.moved.insert(id, (was, tag));
+        }
+    }
+
+    /// Decides about a new item that is an old one under another id. What the old one was is looked for in the tree that the run began with: by now
+    /// it may be told as gone.
+    fn decide_moved(&self, was: &ItemId, tag: Tag, item: &Item) -> Result<Decision> {
+        let Some(found) = self.found else { return Ok(Decision::Read(Vec::new())) };
+        let get = |key: &[u8]| tree::get(&*self.nodes, found, key);
+        if get(&catalog::owed_key(was))?.is_some() {
+            return Ok(Decision::Read(Vec::new()));
+        }
+        let parent = match self.parent_in_path(was) {
+            Some(parent) => Some(parent),
+            None => get(&catalog::where_key(was))?.map(|(_, parent)| ItemId::new(parent)),
+        };
+        let Some(parent) = parent else { return Ok(Decision::Read(Vec::new())) };
+        let Some((_, value)) = get(&catalog::child_key(&parent, was))? else {
+            return Ok(Decision::Read(Vec::new()));
+        };
+        let mut record: ItemRecord = self.nodes.unwrap(&value)?;
+        if record.tag.is_empty() {
+            return Ok(Decision::Read(Vec::new()));
+        }
+        record.tag = tag;
+        let streams = record.streams_of(item);
+        let all = streams.len() == item.streams.len();
+        Ok(if all { Decision::Keep(streams) } else { Decision::Read(streams) })
     }
 
     /// Stores an item's new state; it is no longer owed.
@@ -391,12 +438,17 @@ impl ContainerState {
     }
 
     fn parent_of(&self, id: &ItemId) -> Result<Option<ItemId>> {
-        if self.container.path_ids {
-            let bytes = id.as_bytes();
-            let end = bytes.iter().rposition(|byte| *byte == 0).unwrap_or(0);
-            return Ok(Some(ItemId::new(&bytes[..end])));
+        if let Some(parent) = self.parent_in_path(id) {
+            return Ok(Some(parent));
         }
         Ok(self.get(&catalog::where_key(id))?.map(ItemId::new))
+    }
+
+    /// The parent, where ids are paths.
+    fn parent_in_path(&self, id: &ItemId) -> Option<ItemId> {
+        let bytes = id.as_bytes();
+        let end = bytes.iter().rposition(|byte| *byte == 0).unwrap_or(0);
+        self.container.path_ids.then(|| ItemId::new(&bytes[..end]))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -451,3 +503,6 @@ impl ContainerState {
 pub(super) fn debt(parent: ItemId, name: Name, scope: ScopeId, reason: String, now: Time) -> OwedRecord {
     OwedRecord { parent, name, scope, reason, since: now, tries: 1 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,6 +114,7 @@ fn check_item(item: &Item) -> Result<()> {
 pub fn event(event: &Event) -> Result<()> {
     match event {
         Event::Deleted(deleted) => id(deleted),
+        Event::Moved { was, id: now, .. } => id(was).and_then(|()| id(now)),
         Event::Unread(unread) => id(&unread.id).and_then(|()| name_if_known(&unread.name)),
         Event::Skipped { id: skipped, name, .. } => id(skipped).and_then(|()| name_if_known(name)),
         _ => Ok(()),

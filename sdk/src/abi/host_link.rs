@@ -83,6 +83,11 @@ impl HostLink {
         Ok(link)
     }
 
+    /// The version the host speaks.
+    pub fn abi(&self) -> AbiVersion {
+        self.0.abi
+    }
+
     /// Does one host operation and returns the encoded answer. Blocks for as long as the host takes.
     pub fn call(&self, op: u32, message: &[u8]) -> Result<Bytes> {
         let Some(call) = self.0.call else {

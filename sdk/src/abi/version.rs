@@ -8,8 +8,8 @@ use std::fmt;
 pub struct AbiVersion(u32);
 
 impl AbiVersion {
-    /// What this build speaks.
-    pub const CURRENT: Self = Self::new(1, 0);
+    /// What this build speaks. 1.1 has events of items that were moved.
+    pub const CURRENT: Self = Self::new(1, 1);
 
     /// A version by its two numbers.
     pub const fn new(major: u16, minor: u16) -> Self {
@@ -26,6 +26,10 @@ impl AbiVersion {
     /// True if a side of this version can talk to one of the other.
     pub const fn fits(self, other: Self) -> bool {
         self.major() == other.major()
+    }
+    /// True if a side of this version understands [`crate::Event::Moved`].
+    pub const fn knows_moves(self) -> bool {
+        self.minor() >= 1
     }
     /// What two sides that fit speak with each other.
     #[must_use]

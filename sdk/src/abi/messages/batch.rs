@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ANSWER, Failure, Op};
 use crate::{
-    Cursor, Error, ErrorKind, Event, Item, ItemId, Name, Offer, Result, ScopeId, Unread,
+    Cursor, Error, ErrorKind, Event, Item, ItemId, Name, Offer, Result, ScopeId, Tag, Unread,
     codec::{self, ENVELOPE_BYTES},
     limits::{BATCH_BYTES, BATCH_EVENTS_MAX, ITEM_BYTES_MAX},
 };
@@ -26,6 +26,8 @@ enum Outgoing<'a> {
     End(&'a ScopeId),
     Settled(&'a ScopeId, &'a Cursor),
     ScopeGone(&'a ScopeId),
+    /// Since version 1.1 of the boundary.
+    Moved(&'a ItemId, &'a ItemId, &'a Tag),
 }
 
 /// The events as they are read.
@@ -39,6 +41,7 @@ enum Wire {
     End(ScopeId),
     Settled(ScopeId, Cursor),
     ScopeGone(ScopeId),
+    Moved(ItemId, ItemId, Tag),
 }
 
 /// An event as it arrives: offers are numbered by the reader, 0, 1, 2 … over all its batches.
@@ -82,6 +85,7 @@ fn outgoing(event: &Event) -> Outgoing<'_> {
         Event::End(scope) => Outgoing::End(scope),
         Event::Settled(scope, cursor) => Outgoing::Settled(scope, cursor),
         Event::ScopeGone(scope) => Outgoing::ScopeGone(scope),
+        Event::Moved { was, id, tag } => Outgoing::Moved(was, id, tag),
     }
 }
 
@@ -149,6 +153,7 @@ fn incoming(wire: Wire, bytes: usize) -> Result<Incoming> {
         Wire::End(scope) => Event::End(scope),
         Wire::Settled(scope, cursor) => Event::Settled(scope, cursor),
         Wire::ScopeGone(scope) => Event::ScopeGone(scope),
+        Wire::Moved(was, id, tag) => Event::Moved { was, id, tag },
     }))
 }
 

@@ -63,6 +63,7 @@ fn a_batch_comes_back_event_by_event() {
         Event::End(scope.clone()),
         Event::Settled(scope.clone(), Cursor::from("c")),
         Event::ScopeGone(scope),
+        Event::Moved { was: "a".into(), id: "b".into(), tag: Tag::from("t") },
     ];
     let message = encode_batch(&events).unwrap();
     let mut batch = Batch::open(&message).unwrap();

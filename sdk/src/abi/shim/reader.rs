@@ -24,6 +24,8 @@ pub(super) struct ReaderObject {
     /// The batch after the one last passed on.
     ahead: Mutex<Option<JoinHandle<Result<Batch>>>>,
     bodies: Mutex<BTreeSet<Handle>>,
+    /// Whether the host understands events of moves.
+    moves: bool,
     /// Dropped after the reader, which was made by it.
     _source: Arc<dyn Source>,
 }
@@ -72,13 +74,14 @@ impl Offers {
 }
 
 impl ReaderObject {
-    pub(super) fn new(reader: Box<dyn Reader>, source: Arc<dyn Source>, stop: Stop) -> Self {
+    pub(super) fn new(reader: Box<dyn Reader>, source: Arc<dyn Source>, stop: Stop, moves: bool) -> Self {
         Self {
             reader,
             stop,
             offers: Mutex::default(),
             ahead: Mutex::default(),
             bodies: Mutex::default(),
+            moves,
             _source: source,
         }
     }
@@ -114,9 +117,16 @@ impl ReaderObject {
     }
 
     fn prepare(&self) -> Result<Batch> {
-        let events = self.stop.run(self.reader.next())?;
-        let message = encode_batch(&events)?;
+        let mut events = self.stop.run(self.reader.next())?;
         let last = events.is_empty();
+        if !self.moves {
+            events.retain(|event| !matches!(event, Event::Moved { .. }));
+        }
+        // An empty batch would be the end: what is left of this one is nothing, and the next says more.
+        if events.is_empty() && !last {
+            return self.prepare();
+        }
+        let message = encode_batch(&events)?;
         let offer = |event| match event {
             Event::Offer(offer) => Some(Arc::new(offer)),
             _ => None,

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     Cursor, HostServices, Item, ItemId, LogLevel, Owed, ReaderServices, Result, ScopeId, Secret, SecretRef,
     abi::{
-        HostLink,
+        AbiVersion, HostLink,
         messages::{
             AskCursor, AskItem, AskOwed, AskScopes, AskSecret, Done, Log, Op, Progress, TheseOwed,
             TheseScopes, ThisCursor, ThisItem, ThisSecret, Waited,
@@ -23,6 +23,11 @@ pub(super) struct ForeignServices(Arc<HostLink>);
 impl ForeignServices {
     pub(super) fn new(link: HostLink) -> Self {
         Self(Arc::new(link))
+    }
+
+    /// The version the host speaks.
+    pub(super) fn abi(&self) -> AbiVersion {
+        self.0.abi()
     }
 
     /// The services of one reader, which the host knows by number.

@@ -51,7 +51,8 @@ impl SourceObject {
     pub(super) fn read(&self, container: &Container, services: u64) -> Result<ReaderObject> {
         let host = ReaderHost::new(self.services.reader(services));
         let reader = self.stop.run(self.source.read(container, host))?;
-        Ok(ReaderObject::new(reader, Arc::clone(&self.source), self.stop.below()))
+        let moves = self.services.abi().knows_moves();
+        Ok(ReaderObject::new(reader, Arc::clone(&self.source), self.stop.below(), moves))
     }
 }
 

@@ -97,6 +97,9 @@ impl Reading {
             Event::ScopeGone(scope) => {
                 self.open.remove(&scope);
             }
+            Event::Moved { was, id, .. } => {
+                ensure!(was != id, "next", "{id:?} is told as moved, and is where it was");
+            }
         }
         Ok(())
     }
