@@ -3,6 +3,8 @@
 //! `validate` takes its words from here, the page's table is held equal to it by a test, and [`ALL`] can be printed whole. Codes are
 //! stable: one that was told once keeps its meaning.
 
+use larder_sdk::Explained;
+
 /// One code.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,6 +27,23 @@ impl Code {
 /// The entry of a code, if it is one of this plugin's.
 pub fn of(code: &str) -> Option<&'static Code> {
     ALL.iter().copied().find(|entry| entry.code == code)
+}
+
+/// All of them, as pages of `larder explain`: a sentence, and a step of the remedy a line.
+pub(crate) fn explained() -> Vec<Explained> {
+    let page = |entry: &&Code| Explained {
+        code: entry.code.to_owned(),
+        meaning: sentence(entry.sentence) + ".",
+        remedy: entry.remedy.split("; ").map(sentence).collect::<Vec<_>>().join("\n"),
+        more: Some(entry.page()),
+    };
+    ALL.iter().map(page).collect()
+}
+
+/// With a capital at its beginning.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 macro_rules! codes {
@@ -174,8 +193,6 @@ codes! {
     // The set.
     NO_ACCOUNT_LEFT = "no-account-left", "no account of the pool is left, each for a reason of its own", "each account's reason says what to do";
     SERVICE_UNREADABLE = "service-unreadable", "nothing of the service can be read", "the service's words say why";
-    VERSIONS_NOT_READ = "versions-not-read", "older versions of files are not read yet", "versions = \"latest\" silences this";
-    PERMISSIONS_NOT_READ = "permissions-not-read", "permissions are not read yet", "permissions = false silences this";
     PUBLIC_FOLDERS_NOT_READ = "public-folders-not-read", "public folders are not read yet", "public_folders = false silences this";
 }
 
@@ -193,6 +210,19 @@ mod tests {
             assert!(code.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{code:?}");
             assert!(!code.sentence.ends_with('.') && !code.sentence.contains("  "), "{code:?}");
             assert!(!code.remedy.contains("  ") && of(code.code) == Some(code), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn s2_4_the_five_steps_to_an_app_password_are_explained_in_their_order() {
+        let pages = explained();
+        let page = pages.iter().find(|page| page.code == "mfa-not-app-password").unwrap();
+        let steps: Vec<&str> = page.remedy.lines().skip_while(|line| !line.contains("(1)")).take(5).collect();
+        for (step, what) in
+            (1..).zip(["allow users", "enable it", "enforce it", "several days", "sign the account out"])
+        {
+            let line = steps[step - 1].to_lowercase();
+            assert!(line.contains(&format!("({step})")) && line.contains(what), "{step}: {steps:?}");
         }
     }
 

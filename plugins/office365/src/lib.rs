@@ -35,6 +35,7 @@ impl Plugin for Office365Plugin {
             "SharePoint, OneDrive and Exchange of Microsoft 365",
         )
         .with_source(options::schema())
+        .with_codes(codes::explained())
     }
 
     fn source(&self, options: &str, host: Host) -> Result<Box<dyn Source>> {
