@@ -122,16 +122,20 @@ impl BlobReader {
     }
 
     fn read_found(&self, id: &BlobId, find: &dyn Fn() -> Result<Option<Location>>) -> Result<Bytes> {
-        let version = self.repository.index_version();
-        let first = match self.try_read(id, find) {
-            Err(error) if error.kind() == EngineErrorKind::Damaged => error,
-            read => return read,
-        };
-        // A prune may have copied it elsewhere since the index was loaded.
-        let pack = find().ok().flatten().map(|location| (location.kind, location.pack));
-        let again =
-            if self.repository.reload_index(version, pack)? { self.try_read(id, find) } else { Err(first) };
-        again.map_err(|error| self.explain(error))
+        let mut tries = 0;
+        loop {
+            let version = self.repository.index_version();
+            let error = match self.try_read(id, find) {
+                Err(error) if error.kind() == EngineErrorKind::Damaged => error,
+                read => return read,
+            };
+            // A prune may have copied it elsewhere since the index was loaded; and of the places that segments name, several may be gone.
+            tries += 1;
+            let pack = find().ok().flatten().map(|location| (location.kind, location.pack));
+            if tries > PLACES_MAX || !self.repository.reload_index(version, pack)? {
+                return Err(self.explain(error));
+            }
+        }
     }
 
     /// Where much is damaged, the store is not asked about the snapshot every time.
@@ -289,6 +293,8 @@ pub(super) fn frame_range(place: &FramePlace) -> Range<u64> {
     u64::from(place.offset)..u64::from(place.offset) + u64::from(place.sealed_bytes)
 }
 
+/// Most places at which a blob is looked for before it counts as lost.
+const PLACES_MAX: u32 = 16;
 /// Most pack headers kept.
 const PACKS_MAX: usize = 16 << 10;
 
