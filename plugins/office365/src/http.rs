@@ -279,6 +279,13 @@ impl Response {
         })
     }
 
+    /// True if the answer says that malware was found in what was asked for, whatever its status.
+    pub(crate) fn is_infected(&self) -> bool {
+        let is =
+            |name: &str, value: &str| self.header(name).is_some_and(|told| told.eq_ignore_ascii_case(value));
+        is("x-virus-infected", "true") || is("x-clienterrorcode", "VirusError")
+    }
+
     /// The next piece of the body; `None` at its end. A body that ends before its announced length is an error.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, HttpError> {
         self.waiting(true);

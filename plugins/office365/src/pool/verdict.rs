@@ -32,6 +32,8 @@ pub(super) fn judge(service: Service, request: &Request, response: &Response) ->
         429 => Verdict::Throttled(stay_away(response, SystemTime::now()).unwrap_or(BACK_OFF_UNSAID)),
         503 => stay_away(response, SystemTime::now()).map_or(Verdict::Transient, Verdict::Throttled),
         502 | 504 => Verdict::Transient,
+        // The page that says so is no sign that the session is gone.
+        _ if response.is_infected() => Verdict::Pass,
         401 if service == Service::Exchange => Verdict::Unauthorized,
         _ if service == Service::SharePoint && auth::session_is_dead(request, response) => {
             Verdict::SessionDead

@@ -46,7 +46,7 @@ impl Told {
     /// Reads an answer without success.
     pub(super) async fn read(response: Response) -> Self {
         let status = response.status();
-        let infected = is_infected(&response);
+        let infected = response.is_infected();
         let body = response.bytes(BODY_BYTES_MAX).await.unwrap_or_default();
         let (number, said) = parse(&body);
         let fault = if infected { Fault::Infected } else { classify(status, number) };
@@ -82,12 +82,6 @@ impl Told {
         )
         .of_kind(ErrorKind::Denied)
     }
-}
-
-/// True if an answer says that malware was found.
-pub(super) fn is_infected(response: &Response) -> bool {
-    response.header("x-virus-infected").is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        || response.header("x-clienterrorcode").is_some_and(|value| value.eq_ignore_ascii_case("VirusError"))
 }
 
 pub(super) fn classify(status: u16, number: Option<i64>) -> Fault {

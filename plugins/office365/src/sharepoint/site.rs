@@ -15,7 +15,7 @@ use super::{
     reading::Reading,
     schema,
     sheet::{PERMISSIONS, Sheet},
-    walk::ends_all,
+    walk::{LISTED_AGE_MAX_SECONDS, ends_all},
     web::Form,
 };
 use crate::feed::Sink;
@@ -52,13 +52,17 @@ struct Site<'a> {
 /// Reads what changed of the site, or all of it; all of it if `anew`.
 pub(super) async fn walk(reading: &Reading, anew: bool, now: i64, sink: &mut Sink) -> Result<()> {
     let site = Site::ask(reading).await?;
-    let here = Position { profile: reading.profile(), ..Position::new(&site.token, now) };
+    let mut here = Position { profile: reading.profile(), ..Position::new(&site.token, now) };
     let before = reading.host.cursor(&scope()).await?.and_then(|cursor| Position::read(&cursor));
     let before =
         before.filter(|before| !anew && before.profile == here.profile && before.is_fresh(&site.token, now));
     let changed = match before {
-        Some(before) if before.is_current(&site.token) => false,
-        Some(before) => site.changed(&before.token).await?,
+        Some(before) => {
+            let old = now.saturating_sub(before.listed_at) >= LISTED_AGE_MAX_SECONDS;
+            let changed = old || !before.is_current(&site.token) && site.changed(&before.token).await?;
+            here.listed_at = if changed { now } else { before.listed_at };
+            changed
+        }
         None => true,
     };
     if changed {

@@ -24,8 +24,8 @@ use crate::feed::Sink;
 
 /// Most rows of one list; the service's own limit is 30 million.
 const ROWS_MAX: usize = 60_000_000;
-/// How long a list goes by its log alone: then everything is listed once more, of which no unchanged content is read.
-const LISTED_AGE_MAX_SECONDS: i64 = 30 * 24 * 3600;
+/// How long a list or site goes by its log alone: then everything is listed once more, of which no unchanged content is read.
+pub(super) const LISTED_AGE_MAX_SECONDS: i64 = 30 * 24 * 3600;
 
 /// The walk through one web.
 pub(super) struct Walk {

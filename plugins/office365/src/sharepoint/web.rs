@@ -169,7 +169,7 @@ impl Web {
                 }
                 answer => answer?,
             };
-            if answer.response.is_success() && !super::fault::is_infected(&answer.response) {
+            if answer.response.is_success() && !answer.response.is_infected() {
                 return Ok(answer.response);
             }
             let told = Told::read(answer.response).await;

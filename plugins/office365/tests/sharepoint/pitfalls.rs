@@ -49,7 +49,11 @@ async fn p8_a_long_log_is_read_to_its_end() {
     bench.tenant.shared().counters.reset();
     agrees(&mut keeper, &bench).await;
     let counters = bench.tenant.counters();
-    assert_eq!(counters.operation(Service::SharePoint, "lists.getchanges"), 4, "1000, 1000, 300 and none");
+    assert_eq!(
+        counters.operation(Service::SharePoint, "post lists.getchanges"),
+        4,
+        "1000, 1000, 300 and none"
+    );
     assert_eq!(
         counters.operation(Service::SharePoint, "lists.items"),
         2300,

@@ -96,7 +96,7 @@ pub(super) fn version(world: &World, viewer: &Viewer, at: &ItemRef, id: u32) -> 
         .with("IsCurrentVersion", false)
         .with("Length", old.body.length().to_string())
         // Thirty-two bits, which large files overflow.
-        .with("Size", old.body.length() as u32 as i32)
+        .with("Size", (old.body.length() as u32).cast_signed())
         .with("Url", format!("{}{web}/_vti_history/{id}{}", viewer.origin, quoted(below)))
         .with("VersionLabel", version_label(id))
         .with_links(&["CreatedBy"]))
