@@ -54,8 +54,8 @@ impl Office365 {
 impl Source for Office365 {
     async fn validate(&self) -> Result<Vec<Finding>> {
         let mut findings = validate::accounts(&self.pool).await;
-        if self.options.sharepoint.is_some() {
-            findings.extend(validate::sharepoint(&self.pool, &self.hosts).await);
+        if let Some(wanted) = &self.options.sharepoint {
+            findings.extend(validate::sharepoint(&self.pool, &self.hosts, wanted).await);
         }
         if let Some(exchange) = &self.exchange {
             findings.extend(exchange.validate().await);

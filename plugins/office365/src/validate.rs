@@ -7,9 +7,9 @@ use larder_sdk::{Finding, FindingLevel};
 
 use crate::{
     auth::{Realm, Way, federated},
-    codes,
+    codes::{self, Code},
     error::Explanation,
-    options::{ExchangeOptions, Hosts, Service},
+    options::{ExchangeOptions, Hosts, Service, SharePointOptions},
     pool::{AccountId, Pool},
     sharepoint,
 };
@@ -51,28 +51,26 @@ async fn account_findings(pool: &Arc<Pool>, account: AccountId) -> Option<Findin
     }
 }
 
-/// Whether each account signs in to SharePoint.
-pub(crate) async fn sharepoint(pool: &Arc<Pool>, hosts: &Hosts) -> Vec<Finding> {
+/// A refused sign-in as a finding. What may only be too new is no alarm yet.
+pub(crate) fn refusal(pool: &Pool, account: AccountId, why: Explanation) -> Finding {
+    let why = pool.judge(account, why);
+    let new = why.code == codes::NOT_YET_IN_EFFECT.code;
+    why.finding(if new { FindingLevel::Warning } else { FindingLevel::Error }, pool.shown(account))
+}
+
+/// Whether each account signs in to SharePoint and opens a site of the set.
+pub(crate) async fn sharepoint(pool: &Arc<Pool>, hosts: &Hosts, options: &SharePointOptions) -> Vec<Finding> {
     let accounts = pool.accounts(Service::SharePoint);
-    let checks = accounts.into_iter().map(|account| sharepoint::check(pool, hosts, account));
-    join_all(checks).await
+    let checks = accounts.into_iter().map(|account| sharepoint::check(pool, hosts, options, account));
+    join_all(checks).await.into_iter().flatten().collect()
 }
 
 /// What of Exchange's options has no effect yet.
 pub(crate) fn exchange(options: &ExchangeOptions) -> Vec<Finding> {
-    let message = "public folders are not read yet";
-    let hint = "write public_folders = false to silence this";
-    let finding =
-        options.public_folders.then(|| unbuilt(Service::Exchange, "public-folders-not-read", message, hint));
+    let finding = options.public_folders.then(|| unbuilt(Service::Exchange, codes::PUBLIC_FOLDERS_NOT_READ));
     finding.into_iter().collect()
 }
 
-fn unbuilt(service: Service, code: &str, message: &str, hint: &str) -> Finding {
-    Finding {
-        level: FindingLevel::Warning,
-        subject: service.as_str().to_owned(),
-        code: code.to_owned(),
-        message: message.to_owned(),
-        hint: Some(hint.to_owned()),
-    }
+fn unbuilt(service: Service, code: &'static Code) -> Finding {
+    Explanation::of(code).finding(FindingLevel::Warning, service.as_str())
 }

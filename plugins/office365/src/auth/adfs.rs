@@ -187,6 +187,11 @@ fn timestamp(now: SystemTime) -> String {
 }
 
 impl Assertion {
+    #[cfg(feature = "testing")]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The header that carries it. What its outer elements declared is declared there, so that the assertion itself stays as it came.
     pub(super) fn security(&self) -> String {
         let taken = |prefix: &str| self.scope.iter().any(|(mine, _)| mine == prefix);
@@ -203,11 +208,11 @@ impl Assertion {
         );
         for (prefix, space) in &self.scope {
             let name = if prefix.is_empty() { "xmlns".to_owned() } else { format!("xmlns:{prefix}") };
-            text.push_str(&format!(r#" {name}="{space}""#));
+            text.extend([" ", &name, "=\"", space, "\""]);
         }
         text.push('>');
         text.push_str(&self.text);
-        text.push_str(&format!("</{security}:Security>"));
+        text.extend(["</", &security, ":Security>"]);
         text
     }
 }

@@ -39,7 +39,7 @@ use wstrust::{Issuer, Proof, Token};
 
 pub(crate) use oauth::{Application, Proof as ApplicationProof};
 pub(crate) use realm::Realm;
-pub(crate) use refusal::federated;
+pub(crate) use refusal::{federated, unreachable};
 pub(crate) use session::{Session, session_is_dead};
 
 /// Longest time a session is used, whatever its token says.
@@ -221,7 +221,7 @@ impl SignIn {
             let issuer = Issuer { http: &self.http, login: &self.login, proof };
             match issuer.token(applies_to, policy).await {
                 Err(Refusal::Account(why)) if why.code == codes::WRONG_PASSWORD.code => {
-                    let why = self.wrong(why, password);
+                    let why = Self::wrong(why, password);
                     if !may_ask_provider {
                         return Err(Refusal::Account(why));
                     }
@@ -243,7 +243,7 @@ impl SignIn {
 
     /// What the domain's federation service says of the user; `refused` is why the cloud's own sign-in failed.
     async fn assertion(&self, password: &Secret, refused: Explanation) -> Result<adfs::Assertion, Refusal> {
-        let realm = self.realm().await.map_err(|error| Refusal::Account(refusal::unreachable(&error)))?;
+        let realm = self.realm().await.map_err(|error| Refusal::Account(unreachable(&error)))?;
         let federation = match realm {
             Realm::Federated(federation) => federation,
             Realm::Managed => return Err(Refusal::Account(refused)),
@@ -263,7 +263,7 @@ impl SignIn {
     }
 
     /// A password that the cloud does not take: what looks like an app password fails for reasons of its own.
-    fn wrong(&self, why: Explanation, password: &Secret) -> Explanation {
+    fn wrong(why: Explanation, password: &Secret) -> Explanation {
         if is_app_password(password.expose()) { Explanation::of(codes::APP_PASSWORD_REFUSED) } else { why }
     }
 }

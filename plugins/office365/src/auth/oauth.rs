@@ -155,7 +155,7 @@ impl Application {
 }
 
 /// Reads an answer, whatever its status says: a token counts only with success.
-fn read(status: u16, body: &[u8]) -> Result<Token, Explanation> {
+pub(super) fn read(status: u16, body: &[u8]) -> Result<Token, Explanation> {
     let Ok(told) = serde_json::from_slice::<Told>(body) else {
         return Err(refusal::unavailable(&format!("it answered {status} and neither a token nor a reason")));
     };

@@ -87,7 +87,7 @@ pub(super) fn unavailable(why: &str) -> Explanation {
 }
 
 /// There is no answer: the network's matter, as far as that can be told.
-pub(super) fn unreachable(error: &HttpError) -> Explanation {
+pub(crate) fn unreachable(error: &HttpError) -> Explanation {
     match error.code() {
         Some(code) => Explanation::of_passing(code, AGAIN).saying(&error.to_string()),
         None => unavailable(&error.to_string()),

@@ -1,6 +1,6 @@
 //! Decoders of what the login host and SharePoint's sign-in pages answer.
 
-use super::{cookies, realm, refusal, wstrust, xml};
+use super::{adfs, cookies, oauth, realm, refusal, wstrust, xml};
 use crate::testing::Decoder;
 
 const REALMS: [&str; 3] = [
@@ -28,6 +28,14 @@ const OFFER: &str =
 const COOKIES: &str =
     "FedAuth=77u/PD94; path=/; secure; HttpOnly\nrtFa=abc; domain=sharepoint.com\nSPOIDCRL=IDCRL; path=/";
 
+const ASSERTION: &str = "<s:Envelope xmlns:s='soap'><s:Body><t:R xmlns:t='trust' xmlns:saml='urn:oasis:names:tc:SAML:1.0:assertion'>\
+     <saml:Assertion Id='1'><saml:Conditions/></saml:Assertion></t:R></s:Body></s:Envelope>";
+
+const TOKENS: [&str; 2] = [
+    r#"{"token_type":"Bearer","expires_in":3599,"access_token":"eyJ.a.b"}"#,
+    r#"{"error":"invalid_client","error_description":"AADSTS7000215: no","error_codes":[7000215]}"#,
+];
+
 /// All of them.
 pub(crate) fn decoders() -> Vec<Decoder> {
     vec![
@@ -47,6 +55,18 @@ pub(crate) fn decoders() -> Vec<Decoder> {
                 let told = xml::texts(&format!("<a>{}</a>", xml::escape(text)));
                 told.is_none_or(|told| told[0].1.len() <= text.len())
             })
+        }),
+        Decoder::new("federation service's answer", &[ASSERTION], |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let Some(assertion) = adfs::cut(&text) else { return false };
+            // It goes on as it came.
+            assert!(text.contains(assertion.text()) && assertion.security().contains(assertion.text()));
+            true
+        }),
+        Decoder::new("an application's token", &TOKENS, |bytes| match oauth::read(200, bytes) {
+            // It becomes a header: nothing in it may end one.
+            Ok(token) => token.text.bytes().all(|byte| byte.is_ascii_graphic()),
+            Err(why) => !why.message.contains("neither a token"),
         }),
         Decoder::new("offer of the second way", &[OFFER], |bytes| {
             cookies::offer("https://contoso.sharepoint.com", &String::from_utf8_lossy(bytes)).is_some()

@@ -305,27 +305,33 @@ async fn document(response: Response) -> Asked<Pull> {
 fn page_error(status: u16, url: &str, location: &str, cause: &str) -> Error {
     let configuration = |text: String| Error::new(ErrorKind::Configuration, text).with_code("ews-not-here");
     match status {
-        403 => Error::new(ErrorKind::Denied, format!("{url} refuses Exchange Web Services (403)"))
-            .with_code("ews-switched-off")
-            .with_hint(
-                "EWS is switched off for the organisation, the mailbox or this application, or the mailbox's licence has none: \
-                 see EWSEnabled, EwsAllowedAppIDs and access policies",
-            ),
-        301 | 302 | 307 | 308 if location.contains("genericerrorpage") => {
-            Error::new(ErrorKind::Unavailable, format!("{url} is out of order for now")).with_code("ews-outage")
+        403 => {
+            let code = super::validate::switched_off(url);
+            Error::new(ErrorKind::Denied, format!("{url} refuses Exchange Web Services (403)"))
+                .with_code(code.code)
+                .with_hint(code.remedy)
         }
-        300..=399 => configuration(format!("{url} sends elsewhere: it is not the address of Exchange Web Services"))
-            .with_hint("write the address in endpoints.exchange"),
+        301 | 302 | 307 | 308 if location.contains("genericerrorpage") => {
+            Error::new(ErrorKind::Unavailable, format!("{url} is out of order for now"))
+                .with_code("ews-outage")
+        }
+        300..=399 => {
+            configuration(format!("{url} sends elsewhere: it is not the address of Exchange Web Services"))
+                .with_hint("write the address in endpoints.exchange")
+        }
         404 | 405 => configuration(format!("{url} is no address of Exchange Web Services ({status})"))
             .with_hint("write the address in endpoints.exchange"),
         200 => Error::new(ErrorKind::Unavailable, format!("{url} answered with a web page"))
             .with_code("ews-web-page")
             .with_hint("a proxy or a sign-in page stands between: check endpoints.exchange"),
-        413 => Error::new(ErrorKind::CorruptItem, format!("{url} finds the request too big")).with_code("ews-too-big"),
+        413 => Error::new(ErrorKind::CorruptItem, format!("{url} finds the request too big"))
+            .with_code("ews-too-big"),
         _ if !cause.is_empty() => {
-            Error::new(ErrorKind::NotFound, format!("{url} finds no server for the mailbox: {cause}")).with_code("ews-no-route")
+            Error::new(ErrorKind::NotFound, format!("{url} finds no server for the mailbox: {cause}"))
+                .with_code("ews-no-route")
         }
-        _ => Error::new(ErrorKind::Unavailable, format!("{url} answered {status} with a web page")).with_code("ews-web-page"),
+        _ => Error::new(ErrorKind::Unavailable, format!("{url} answered {status} with a web page"))
+            .with_code("ews-web-page"),
     }
 }
 

@@ -2,70 +2,106 @@
 
 use std::time::Duration;
 
-use larder_sdk::{Error, ErrorKind, Finding, FindingLevel};
+use futures::future::join_all;
+use larder_sdk::{Finding, FindingLevel};
+use url::Url;
 
-use super::{
-    Exchange,
-    client::{Asked, Client, Failure},
-    discover::first_named,
-    requests,
-};
+use super::{Exchange, client::Client, discover::first_named, requests};
 use crate::{
-    error::{finding_of, good},
-    options::{Access, Service},
+    auth::unreachable,
+    codes::{self, Code},
+    error::{Explanation, finding_of, good},
+    http::{Expects, Request},
+    options::{Access, Cloud, Service},
     pool::AccountId,
+    validate::refusal,
 };
 
 /// Longest time one account's check takes.
 const CHECK_MAX: Duration = Duration::from_mins(1);
+/// When Microsoft switches EWS off in its cloud, for all: 2027-04-01.
+const EWS_RETIRED: i64 = 1_806_537_600;
 
 /// See [`Exchange::validate`].
 pub(super) async fn validate(exchange: &Exchange) -> Vec<Finding> {
     let accounts = exchange.pool.accounts(Service::Exchange);
-    let mut findings = Vec::with_capacity(accounts.len());
-    for account in &accounts {
-        let check = tokio::time::timeout(CHECK_MAX, check(exchange, *account));
-        findings.push(check.await.unwrap_or_else(|_| {
-            let error = Error::new(ErrorKind::Unavailable, "Exchange gave no answer in time");
-            finding_of(&error, FindingLevel::Error, exchange.pool.shown(*account), "no-answer")
-        }));
-    }
-    findings
+    join_all(accounts.into_iter().map(|account| async move {
+        let check = tokio::time::timeout(CHECK_MAX, check(exchange, account));
+        check.await.unwrap_or_else(|_| {
+            let why = Explanation::of(codes::NO_ANSWER).saying("Exchange");
+            why.finding(FindingLevel::Error, exchange.pool.shown(account))
+        })
+    }))
+    .await
 }
 
 async fn check(exchange: &Exchange, account: AccountId) -> Finding {
     let subject = exchange.pool.shown(account);
+    // First by itself and without patience: the pool would wait for what may pass.
+    if let Err(why) = sign_in(exchange, account).await {
+        return refusal(&exchange.pool, account, why);
+    }
     let mailbox = match exchange.options.access {
         Access::Own => Some(exchange.pool.user(account).to_lowercase()),
         Access::Impersonation | Access::Delegate => first_named(exchange).await,
     };
     let Some(mailbox) = mailbox else {
-        return match sign_in(exchange, account).await {
-            Ok(()) => good(subject, "signed-in", "signs in to Exchange"),
-            Err(failure) => {
-                finding_of(&failure.error("Exchange"), FindingLevel::Error, subject, "exchange-refused")
-            }
-        };
+        return good(subject, codes::SIGNED_IN.code, codes::SIGNED_IN.sentence);
     };
     let client =
         Client::alone(&exchange.pool, &exchange.url, account, Some(&mailbox), exchange.options.access);
     match client.call_one(&requests::get_folder(&[client.known("msgfolderroot")])).await {
-        Ok(_) => good(subject, "mailbox-opened", format!("signs in to Exchange and opens {mailbox}")),
+        Ok(_) => {
+            let message = format!("signs in to Exchange and opens {mailbox}");
+            good(subject, codes::MAILBOX_OPENED.code, message)
+        }
         Err(failure) => finding_of(
             &failure.error(&format!("opening {mailbox}")),
             FindingLevel::Error,
             subject,
-            "mailbox-refused",
+            codes::MAILBOX_REFUSED.code,
         ),
     }
 }
 
-/// The address book answers anybody who signs in.
-async fn sign_in(exchange: &Exchange, account: AccountId) -> Asked<()> {
-    let client = Client::alone(&exchange.pool, &exchange.url, account, None, Access::Own);
-    match client.call_one(&requests::resolve_names(exchange.pool.user(account))).await {
-        // Any answer of the server means that it let the account in.
-        Ok(_) | Err(Failure::Refused(_)) => Ok(()),
-        Err(failure) => Err(failure),
+/// Asks for the service's page, which every server gives to those it lets in, in one form or another.
+async fn sign_in(exchange: &Exchange, account: AccountId) -> Result<(), Explanation> {
+    let pool = &exchange.pool;
+    let signing = pool.sign_in(account).session(Service::Exchange, &exchange.url).await;
+    let session = signing.map_err(crate::auth::Refusal::explanation)?;
+    let request = Request::get(exchange.url.clone(), Expects::Any);
+    let response = session.send(pool.http(), request).await.map_err(|error| unreachable(&error))?;
+    match response.status() {
+        401 => Err(session.refused(Service::Exchange, &response)),
+        403 => Err(Explanation::of(switched_off(response.url())).saying(response.url())),
+        407 => Err(Explanation::of(codes::PROXY_REFUSED).saying(response.url())),
+        _ => Ok(()),
+    }
+}
+
+/// What a 403 means: in Microsoft's cloud EWS goes for good on a day that is known.
+pub(super) fn switched_off(url: &str) -> &'static Code {
+    switched_off_at(url, jiff::Timestamp::now().as_second())
+}
+
+fn switched_off_at(url: &str, now: i64) -> &'static Code {
+    let url = Url::parse(url).ok();
+    let online = url.as_ref().and_then(Url::host_str).is_some_and(Cloud::is_exchange_online);
+    if online && now >= EWS_RETIRED { codes::EWS_RETIRED } else { codes::EWS_SWITCHED_OFF }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ews_ends_on_a_day_and_in_the_cloud_alone() {
+        let at = |url: &str, now| switched_off_at(url, now).code;
+        let online = "https://outlook.office365.com/EWS/Exchange.asmx";
+        assert_eq!(at(online, EWS_RETIRED - 1), "ews-switched-off");
+        assert_eq!(at(online, EWS_RETIRED), "ews-retired");
+        assert_eq!(at("https://mail.contoso.com/EWS/Exchange.asmx", i64::MAX), "ews-switched-off");
+        let day: jiff::Timestamp = "2027-04-01T00:00:00Z".parse().unwrap();
+        assert_eq!(day.as_second(), EWS_RETIRED);
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use larder_sdk::{Error, Host, Result};
+use larder_sdk::{Error, Host, Result, Secret, SecretRef};
 use tokio::time::Instant;
 
 use crate::{
@@ -59,8 +59,7 @@ impl Account {
             Some(label) => format!("{} ({label})", given.user),
             None => given.user.clone(),
         };
-        let way = way(given, hosts, host)
-            .map_err(|(what, error)| error.context(format!("the {what} of {shown}")))?;
+        let way = way(given, hosts, host, &shown)?;
         Ok(Self {
             sign_in: SignIn::new(http.clone(), hosts.login.clone(), given.user.clone(), way),
             user: given.user.clone(),
@@ -87,32 +86,25 @@ impl Account {
     }
 }
 
-/// How an account signs in, with its secrets; an error comes with what was looked for.
-fn way(
-    given: &AccountOptions,
-    hosts: &Hosts,
-    host: &Host,
-) -> std::result::Result<Way, (&'static str, Error)> {
-    let missing = || Error::bug("it is missing, and passed the check");
-    let password = || {
-        let found = given.password.as_ref().ok_or_else(missing).and_then(|reference| host.secret(reference));
-        found.map(|secret| clean_password(&secret)).map_err(|error| ("password", error))
+/// How an account signs in, with its secrets.
+fn way(given: &AccountOptions, hosts: &Hosts, host: &Host, shown: &str) -> Result<Way> {
+    let found = |what: &str, reference: Option<&SecretRef>| {
+        let reference = reference.ok_or_else(|| Error::bug("it is missing, and passed the check"));
+        let secret = reference.and_then(|reference| host.secret(reference));
+        secret.map_err(|error| error.context(format!("the {what} of {shown}")))
     };
+    let password = || found("password", given.password.as_ref()).map(|secret| clean_password(&secret));
     Ok(match given.authentication {
         Authentication::Office365 => Way::Office365(password()?),
         Authentication::Adfs => Way::Adfs(password()?),
         Authentication::Basic | Authentication::Ntlm => Way::Basic(password()?),
         Authentication::Oauth => {
-            let proof = match (&given.certificate, &given.client_secret) {
-                (Some(reference), _) => host
-                    .secret(reference)
-                    .and_then(|pem| ApplicationProof::certificate(&pem))
-                    .map_err(|error| ("certificate", error))?,
-                (None, Some(reference)) => {
-                    let secret = host.secret(reference).map_err(|error| ("client_secret", error))?;
-                    ApplicationProof::Secret(larder_sdk::Secret::new(secret.expose().trim()))
-                }
-                (None, None) => return Err(("certificate", missing())),
+            let proof = if let Some(secret) = &given.client_secret {
+                let secret = found("client_secret", Some(secret))?;
+                ApplicationProof::Secret(Secret::new(secret.expose().trim()))
+            } else {
+                let pem = found("certificate", given.certificate.as_ref())?;
+                ApplicationProof::certificate(&pem).map_err(|error| error.context(shown))?
             };
             Way::Oauth(Application {
                 client_id: given.client_id.clone().unwrap_or_default(),

@@ -198,7 +198,7 @@ impl Pool {
             let (until, account) = match choice {
                 Ok(place) => return Ok(place),
                 Err(Choice::Wait { until, account }) => (until, account),
-                Err(_) => return Err(self.nobody(service, keys)),
+                Err(_) => return Err(self.nobody(service, only, keys)),
             };
             if let Some(until) = until {
                 if until > deadline {
@@ -254,7 +254,7 @@ impl Pool {
     }
 
     /// The error when no account is left: each with its reason.
-    fn nobody(&self, service: Service, keys: &[&str]) -> Error {
+    fn nobody(&self, service: Service, only: Option<AccountId>, keys: &[&str]) -> Error {
         let standings = self.standings();
         let refusals = lock(&self.refusals);
         let mut reasons = Vec::new();
@@ -262,7 +262,8 @@ impl Pool {
             let refusal =
                 keys.iter().find_map(|key| refusals.get(*key).and_then(|accounts| accounts.get(&at)));
             let reason = standings[at].quarantine.as_ref().map(|quarantine| &quarantine.reason).or(refusal);
-            if let (true, Some(reason)) = (account.services.contains(&service), reason) {
+            let asked = only.is_none_or(|only| only.0 == at) && account.services.contains(&service);
+            if let (true, Some(reason)) = (asked, reason) {
                 reasons.push((account.shown.as_str(), reason));
             }
         }

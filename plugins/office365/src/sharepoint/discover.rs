@@ -16,7 +16,7 @@ use super::{
     web::{Form, Web, absolute},
 };
 use crate::{
-    error::{finding_of, good},
+    error::finding_of,
     options::{Hosts, Service, SharePointOptions},
     pool::{AccountId, Caller, Pool},
 };
@@ -105,25 +105,23 @@ pub(crate) async fn discover(
     Ok(Discovery { containers: found.into_values().collect(), findings })
 }
 
-/// Checks that an account can reach SharePoint: signs in, and asks the root site for its title.
-pub(crate) async fn check(pool: &Arc<Pool>, hosts: &Hosts, account: AccountId) -> Finding {
-    let subject = pool.shown(account).to_owned();
-    if let Err(refusal) = pool.sign_in(account).session(Service::SharePoint, &hosts.sharepoint).await {
-        return refusal.explanation().finding(FindingLevel::Error, &subject);
-    }
-    let web = Web::new(&origin(&hosts.sharepoint), Caller::only(pool, Service::SharePoint, account));
-    match web.get("web?$select=Id,Title", Form::Bare).await {
-        Ok(_) => good(&subject, "sharepoint-ok", "signs in to SharePoint and reads the root site"),
-        Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound) => good(
-            &subject,
-            "sharepoint-signed-in",
-            "signs in to SharePoint; the root site is closed to it, which does no harm",
-        ),
-        Err(error) => finding_of(&error, FindingLevel::Error, &subject, "sharepoint-unreachable"),
-    }
+/// A site that the config names by its address.
+pub(super) struct Named {
+    pub(super) url: String,
+    /// On the host of personal sites.
+    pub(super) on_my: bool,
 }
 
-fn origin(url: &Url) -> String {
+/// The first site that the config names, if it names any.
+pub(super) fn first_named(hosts: &Hosts, options: &SharePointOptions) -> Option<Named> {
+    let wanted = Wanted::new(options).ok()?;
+    let path = wanted.named.first()?;
+    let on_my = path.starts_with("/personal/");
+    let host = if on_my { &hosts.my } else { &hosts.sharepoint };
+    Some(Named { url: format!("{}{}", origin(host), path.trim_end_matches('/')), on_my })
+}
+
+pub(super) fn origin(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path().trim_end_matches('/'))
 }
 

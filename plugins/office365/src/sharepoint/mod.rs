@@ -2,6 +2,7 @@
 
 mod admin;
 mod changes;
+mod check;
 mod discover;
 mod fault;
 mod files;
@@ -28,7 +29,8 @@ use larder_sdk::{
     async_trait,
 };
 
-pub(crate) use discover::{check, discover, is_site};
+pub(crate) use check::check;
+pub(crate) use discover::{discover, is_site};
 
 use crate::{
     feed::Feed,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::doc_markdown, reason = "SharePoint is a name, not code")]
 
+mod causes;
 mod faults;
 mod keeper;
 mod permissions;

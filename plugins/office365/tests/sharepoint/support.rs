@@ -11,21 +11,25 @@ use serde_json::{Value, json};
 #[derive(Clone, Default)]
 pub(crate) struct Keys {
     passwords: Vec<(String, String)>,
-    lines: Arc<Mutex<Vec<String>>>,
+    lines: Arc<Mutex<Vec<(LogLevel, String)>>>,
 }
 
 impl Keys {
     /// Everything that was logged for people.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
+        let lines = self.lines.lock().unwrap();
+        lines.iter().filter(|(level, _)| *level < LogLevel::Debug).map(|(_, text)| text.clone()).collect()
+    }
+
+    /// Everything that was logged at all.
+    pub(crate) fn everything(&self) -> Vec<String> {
+        self.lines.lock().unwrap().iter().map(|(_, text)| text.clone()).collect()
     }
 }
 
 impl HostServices for Keys {
     fn log(&self, level: LogLevel, text: &str) {
-        if level < LogLevel::Debug {
-            self.lines.lock().unwrap().push(text.to_owned());
-        }
+        self.lines.lock().unwrap().push((level, text.to_owned()));
     }
 
     fn secret(&self, reference: &SecretRef) -> Result<Secret> {

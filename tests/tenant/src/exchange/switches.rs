@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Behaviour that differs between EWS servers. The default is a plain Exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, each thrown by itself")]
 pub struct Switches {
     /// EWS is served at all; without it every request of a signed-in account is answered 403.
     pub enabled: bool,

@@ -56,7 +56,7 @@ async fn serve(State(Door { sharepoint, host }): State<Door>, request: Request) 
     if let Some(token) = bearer(&parts.headers) {
         return match sharepoint.application(host, token, &origin) {
             Ok(account) => sharepoint.answer(host, account, &origin, &parts, body).await,
-            Err(refused) => refused,
+            Err(refused) => *refused,
         };
     }
     let Some(account) = sharepoint.signed_in(host, &parts.headers) else {
@@ -74,13 +74,13 @@ fn origin_of(parts: &request::Parts) -> String {
 
 impl SharePoint {
     /// The application that a token is for; without permission on sites every one is closed to it.
-    fn application(&self, host: Host, token: &str, origin: &str) -> Result<Account, Response> {
+    fn application(&self, host: Host, token: &str, origin: &str) -> Result<Account, Box<Response>> {
         let now = self.shared.clock.now_ms();
         let (application, mut account) = self
             .shared
             .applications
             .admit(token, origin, false, now)
-            .map_err(super::challenge::token_refused)?;
+            .map_err(|why| Box::new(super::challenge::token_refused(why)))?;
         if !application.sharepoint {
             let world = self.world();
             account.denied_sites =
