@@ -38,6 +38,7 @@ impl Walk {
             self.site_owed = true;
             return Ok(Vec::new());
         }
+        self.reading.note_owed(&debt.id);
         let listed = self.lists.iter().find(|list| list.scope() == debt.scope).cloned();
         if listed.as_ref().is_some_and(|list| list.item_id() == debt.id) {
             // It is offered anyway, and then with its documents read anew.

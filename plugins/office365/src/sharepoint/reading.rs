@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use larder_sdk::{Error, Event, Item, ItemId, Name, Offer, ReaderHost, Result, StreamInfo, Unread, Value};
@@ -18,6 +18,16 @@ use super::{
 };
 use crate::options::{SharePointOptions, Versions};
 
+/// Debts remembered one by one; beyond that everything counts as owed, which costs requests.
+const OWED_MAX: usize = 200_000;
+
+#[derive(Default)]
+struct OwedIds {
+    ids: BTreeSet<ItemId>,
+    /// True if there were more.
+    more: bool,
+}
+
 /// What is read, and from where. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Reading {
@@ -26,6 +36,8 @@ pub(super) struct Reading {
     versions: Versions,
     pub(super) permissions: bool,
     pub(super) recycle_bin: bool,
+    /// What was owed when the run began: what is stored of it may lack what could not be read.
+    owed: Arc<Mutex<OwedIds>>,
     /// Lists whose permissions no account may see: asking again for every item of theirs would be of no use.
     hidden: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -33,12 +45,27 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn new(web: Web, host: ReaderHost, options: &SharePointOptions) -> Self {
         let SharePointOptions { versions, permissions, recycle_bin, .. } = *options;
-        Self { web, host, versions, permissions, recycle_bin, hidden: Arc::default() }
+        Self { web, host, versions, permissions, recycle_bin, owed: Arc::default(), hidden: Arc::default() }
     }
 
     /// What the options ask for, in a word: what was read under another one must be looked at again.
     pub(super) fn profile(&self) -> String {
         format!("versions={} permissions={}", self.versions.word(), self.permissions)
+    }
+
+    /// Notes that something was owed when the run began.
+    pub(super) fn note_owed(&self, id: &ItemId) {
+        let mut owed = lock(&self.owed);
+        if owed.ids.len() < OWED_MAX {
+            owed.ids.insert(id.clone());
+        } else {
+            owed.more = true;
+        }
+    }
+
+    fn was_owed(&self, id: &ItemId) -> bool {
+        let owed = lock(&self.owed);
+        owed.more || owed.ids.contains(id)
     }
 
     /// What belongs to a row beside what stands in it. With `anew` nothing is taken over from what is stored.
@@ -51,7 +78,9 @@ impl Reading {
         if file.is_none() && !unique {
             return Ok(extras);
         }
-        let known = self.host.item(&row.id(list)).await?;
+        let id = row.id(list);
+        let anew = anew || self.was_owed(&id);
+        let known = self.host.item(&id).await?;
         if let Some((file, tag)) = file {
             let same = known.as_ref().filter(|known| {
                 !anew && !tag.is_empty() && known.tag == tag && has_label(known, row.label())
@@ -80,7 +109,7 @@ impl Reading {
         extras: &mut Extras,
     ) -> Result<()> {
         let before = || stream_of(known, PERMISSIONS);
-        if self.lock().contains(key) {
+        if lock(&self.hidden).contains(key) {
             extras.streams.extend(before());
             return Ok(());
         }
@@ -101,7 +130,7 @@ impl Reading {
 
     fn hide(&self, key: &str) {
         let first = {
-            let mut hidden = self.lock();
+            let mut hidden = lock(&self.hidden);
             let first = hidden.is_empty();
             hidden.insert(key.to_owned());
             first
@@ -112,10 +141,6 @@ impl Reading {
                  permissions = false says that they are not wanted)",
             );
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.hidden.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is said of a list itself. Its schema is read if it was `touched`, or is not known yet.
@@ -144,6 +169,10 @@ impl Reading {
         }
         Ok(list_events(list, extras))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is said of a list whose documents are these.
