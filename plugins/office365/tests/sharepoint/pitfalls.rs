@@ -51,8 +51,8 @@ async fn p8_a_long_log_is_read_to_its_end() {
     let counters = bench.tenant.counters();
     assert_eq!(
         counters.operation(Service::SharePoint, "post lists.getchanges"),
-        4,
-        "1000, 1000, 300 and none"
+        4 + 4,
+        "1000, 1000, 300 and none; and none of each of the other lists"
     );
     assert_eq!(
         counters.operation(Service::SharePoint, "lists.items"),
