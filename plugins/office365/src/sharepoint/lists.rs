@@ -48,6 +48,7 @@ const UNWANTED_LEAVES: [&str; 4] =
 
 /// A list or library.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting that the service tells by itself")]
 pub(super) struct List {
     /// Its GUID, in lower case.
     pub(super) id: String,

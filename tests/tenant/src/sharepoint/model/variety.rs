@@ -70,7 +70,7 @@ impl World {
             library.items.values().filter(|item| item.body().is_some()).map(|item| item.id).collect();
         for id in files.into_iter().filter(|_| rng.chance(0.33)).collect::<Vec<_>>() {
             let at = ItemRef { list: list.clone(), id };
-            for number in 0..rng.below(4) + 1 {
+            for number in 0..=rng.below(4) {
                 let Some(item) = self.item(&at) else { continue };
                 let Some(body) = item.body().map(|body| body.edited(rng)) else { continue };
                 let person = self.people[rng.index(self.people.len())].id;
@@ -97,7 +97,7 @@ impl World {
     /// Owners, and one or two more.
     pub(crate) fn random_acl(&self, rng: &mut Rng) -> Acl {
         let mut rows = vec![(OWNERS, ROLES[0].0)];
-        for _ in 0..rng.below(2) + 1 {
+        for _ in 0..=rng.below(2) {
             let (person, role) = (self.people[rng.index(self.people.len())].id, ROLES[1 + rng.index(4)].0);
             if rows.iter().all(|(known, _)| *known != person) {
                 rows.push((person, role));
@@ -109,7 +109,7 @@ impl World {
 
     /// Changes who may do what with one item of a list.
     pub(super) fn change_permissions(&mut self, list: &Guid, actor: Actor, rng: &mut Rng) -> Option<()> {
-        let at = self.pick(list, rng, |item: &Item| item.acl.is_some() || item.id % 7 == 0)?;
+        let at = self.pick(list, rng, |item: &Item| item.acl.is_some() || item.id.is_multiple_of(7))?;
         let of = Securable::Item(at);
         let acl =
             if self.own_acl(&of).is_some() && rng.chance(0.5) { None } else { Some(self.random_acl(rng)) };

@@ -150,7 +150,7 @@ pub(super) fn content_type(world: &World, list: &Guid, number: usize) -> Result<
     let list = list_of(world, list)?;
     let (id, name, fields) =
         content_types(list).into_iter().nth(number).ok_or_else(ApiError::item_missing)?;
-    let refs: String = fields.iter().map(|field| format!("<FieldRef Name=\"{}\"/>", escape(field))).collect();
+    let refs = field_refs(&fields);
     let schema = format!(
         "<ContentType ID=\"{id}\" Name=\"{}\"><FieldRefs>{refs}</FieldRefs></ContentType>",
         escape(&name)
@@ -180,12 +180,16 @@ pub(super) fn field_link(world: &World, list: &Guid, name: &str) -> Result<Entit
         .with("Required", false))
 }
 
+fn field_refs(fields: &[String]) -> String {
+    let add = |refs: String, field: &String| refs + &format!("<FieldRef Name=\"{}\" />", escape(field));
+    fields.iter().fold(String::new(), add)
+}
+
 /// The columns of a view.
 pub(super) fn view_fields(world: &World, list: &Guid, id: &Guid) -> Result<Entity, ApiError> {
     let list = list_of(world, list)?;
     let view = list.views.iter().find(|view| view.id == *id).ok_or_else(ApiError::item_missing)?;
-    let refs: String =
-        view.fields.iter().map(|field| format!("<FieldRef Name=\"{}\" />", escape(field))).collect();
+    let refs = field_refs(&view.fields);
     let address = format!("{}/Views(guid'{id}')/ViewFields", address(&list.id));
     Ok(Entity::new("SP.ViewFieldCollection", address)
         .with("Items", json!(view.fields))
@@ -195,8 +199,7 @@ pub(super) fn view_fields(world: &World, list: &Guid, id: &Guid) -> Result<Entit
 pub(super) fn view(world: &World, list: &Guid, id: &Guid) -> Result<Entity, ApiError> {
     let list = list_of(world, list)?;
     let view = list.views.iter().find(|view| view.id == *id).ok_or_else(ApiError::item_missing)?;
-    let refs: String =
-        view.fields.iter().map(|field| format!("<FieldRef Name=\"{}\" />", escape(field))).collect();
+    let refs = field_refs(&view.fields);
     let xml = format!(
         "<View Name=\"{{{}}}\" DefaultView=\"{}\" DisplayName=\"{}\"><Query>{}</Query><ViewFields>{refs}</ViewFields>\
          <RowLimit Paged=\"TRUE\">30</RowLimit></View>",

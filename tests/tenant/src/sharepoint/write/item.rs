@@ -98,7 +98,7 @@ impl SharePoint {
                 item.values.extend(values);
                 if keeps_version {
                     item.ui_version = before.ui_version;
-                    item.history = before.history.clone();
+                    item.history.clone_from(&before.history);
                 }
             })?;
             if let Some(leaf) = &change.leaf {
