@@ -241,8 +241,8 @@ mod tests {
         };
         assert_eq!(token("3599"), Duration::from_secs(3299));
         assert_eq!(token("\"100\""), Duration::from_secs(80), "a short life is used for the most part");
-        assert_eq!(token("null"), LIFETIME_UNSAID - RENEW_BEFORE);
-        assert_eq!(token("999999999"), LIFETIME_MAX - RENEW_BEFORE);
+        assert_eq!(token("null"), LIFETIME_UNSAID.saturating_sub(RENEW_BEFORE));
+        assert_eq!(token("999999999"), LIFETIME_MAX.saturating_sub(RENEW_BEFORE));
         assert_eq!(code(200, r#"{"access_token":"a\r\nb"}"#), "transient", "a header cannot be injected");
         assert_eq!(code(400, r#"{"access_token":"a"}"#), "refused");
     }

@@ -1,5 +1,7 @@
 //! Each state of an account against the code that `validate` says.
 
+use std::fmt::Write as _;
+
 use larder_sdk::{ErrorKind, Finding, FindingLevel, Source as _};
 use larder_tenant::{
     TenantOptions,
@@ -289,8 +291,8 @@ async fn s0_5_no_secret_is_ever_told() {
     bench.options["exchange"] = json!({"mailboxes": ["ann@contoso.example"]});
     let source = bench.source();
     let mut told = format!("{:?}", source.validate().await.unwrap());
-    told += &format!("{:?}", Keeper::default().run(&source).await);
-    told += &format!("{:?}", source.discover().await.map(|found| found.findings));
+    let _ = write!(told, "{:?}", Keeper::default().run(&source).await);
+    let _ = write!(told, "{:?}", source.discover().await.map(|found| found.findings));
     drop(source);
     told += &bench.keys.everything().join("\n");
     assert!(told.contains(APP) && told.contains("set aside"), "something was told: {told}");

@@ -223,7 +223,7 @@ impl Kept {
     }
 
     fn permission_differences(&self, line: &Value) -> Vec<String> {
-        let found = self.json("permissions.json").map(|told| roles(&told)).unwrap_or(Value::Null);
+        let found = self.json("permissions.json").map_or(Value::Null, |told| roles(&told));
         if found == line["permissions"] {
             Vec::new()
         } else {
@@ -239,7 +239,7 @@ fn roles(told: &Value) -> Value {
             row["RoleDefinitionBindings"].as_array().unwrap().iter().map(|role| &role["Name"]).collect();
         (
             row["Member"]["LoginName"].as_str().unwrap().to_owned(),
-            Value::from_iter(roles.into_iter().cloned()),
+            roles.into_iter().cloned().collect::<Value>(),
         )
     });
     Value::Object(rows.collect())
@@ -265,14 +265,14 @@ impl Holding {
                 wrong.push(format!("{name} is {}, expected {}", web[name], line[key]));
             }
         }
-        let permissions = self.document("permissions.json").map(|told| roles(&told)).unwrap_or(Value::Null);
+        let permissions = self.document("permissions.json").map_or(Value::Null, |told| roles(&told));
         if permissions != line["permissions"] {
             wrong.push(format!("permissions are {permissions}, expected {}", line["permissions"]));
         }
         let groups = self.document("groups.json").map_or(Value::Null, |told| {
             let rows = told.as_array().unwrap().iter().map(|group| {
                 let users = group["Users"].as_array().unwrap().iter().map(|user| user["LoginName"].clone());
-                (group["Title"].as_str().unwrap().to_owned(), Value::from_iter(users))
+                (group["Title"].as_str().unwrap().to_owned(), users.collect::<Value>())
             });
             Value::Object(rows.collect())
         });
