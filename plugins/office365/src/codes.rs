@@ -108,7 +108,7 @@ codes! {
         "use OAuth with a certificate; while the cloud still allows it, an administrator may switch legacy authentication on (up to 24 hours to apply)";
     LEGACY_AUTH_RETIRED = "legacy-auth-retired", "SharePoint Online takes app passwords no more: Microsoft switched them off for all worldwide \
         tenants on 1 May 2026", "use OAuth with a certificate: authentication = \"oauth\"";
-    BASIC_OFF = "basic-off", "the server does not take Basic authentication", "switch Basic on for the EWS virtual directory, or use \"ntlm\" or \"oauth\"";
+    BASIC_OFF = "basic-off", "the server does not take Basic authentication", "switch Basic on for the EWS virtual directory, or use \"oauth\" where the server takes it";
     BASIC_RETIRED = "basic-retired", "Exchange Online takes passwords no more: Microsoft removed Basic authentication from October 2022",
         "use OAuth: authentication = \"oauth\"";
     SESSION_REFUSED = "session-refused", "signed in, and the site answers as if not",
@@ -147,11 +147,6 @@ codes! {
     OAUTH_NEEDS_ADDRESS = "oauth-needs-address", "an application has no address book of its own to look mailboxes up in",
         "name one mailbox by its address in `mailboxes`, beside the globs";
     CLOCK_WRONG = "clock-wrong", "the login host finds this machine's clock wrong", "set the clock (time synchronisation)";
-
-    // Windows authentication.
-    NTLM_OFF = "ntlm-off", "the server does not take NTLM", "switch Windows authentication on for the EWS virtual directory, or use \"basic\"";
-    NTLM_BROKEN = "ntlm-broken", "the NTLM handshake does not come to its end: it needs one connection from here to the server",
-        "see that no proxy or load balancer between splits connections; or use \"basic\"";
 
     // Networks.
     HOST_UNKNOWN = "host-unknown", "the host's name is not known", "check `tenant`, `cloud`, `endpoints`, and this machine's name resolution";
@@ -193,6 +188,7 @@ codes! {
     // The set.
     NO_ACCOUNT_LEFT = "no-account-left", "no account of the pool is left, each for a reason of its own", "each account's reason says what to do";
     SERVICE_UNREADABLE = "service-unreadable", "nothing of the service can be read", "the service's words say why";
+    AUTHENTICATION_UNSUPPORTED = "authentication-unsupported", "the kind of authentication is not built yet", "use \"basic\" for servers on premises";
     PUBLIC_FOLDERS_NOT_READ = "public-folders-not-read", "public folders are not read yet", "public_folders = false silences this";
 }
 
