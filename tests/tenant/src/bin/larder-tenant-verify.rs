@@ -79,9 +79,20 @@ fn verify(manifest: &Path, directory: &Path) -> Result<Report, Box<dyn Error>> {
         compare(item, directory, &mut restored, &mut report)?;
     }
     for left in restored.files.values().flat_map(BTreeMap::values).flatten() {
+        if is_beside(left, directory) {
+            continue;
+        }
         report.differs(format!("not in the manifest: {}", left.display()));
     }
     Ok(report)
+}
+
+/// What a mailbox's item has beside its content: `NAME.eml.fts`, `NAME.ics.json`.
+fn is_beside(path: &Path, directory: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    path.starts_with("exchange")
+        && matches!(extension, Some("fts" | "json"))
+        && directory.join(path.with_extension("")).is_file()
 }
 
 impl Restored {
@@ -175,9 +186,31 @@ fn compare(
             }
             expect_permissions(item, directory, &path, restored, report)?;
         }
+        ("exchange", "settings") => expect_mailbox_settings(item, directory, restored, report)?,
         ("exchange", "folder") => expect_folder(&exchange_path(item), restored, report),
         ("exchange", _) => expect_content(item, &exchange_path(item), "", restored, report),
         (service, kind) => report.differs(format!("the manifest has an unknown item: {service} {kind}")),
+    }
+    Ok(())
+}
+
+/// A document of a mailbox's settings: how it is written is the backup's own, what stands in it is not.
+fn expect_mailbox_settings(
+    item: &Value,
+    directory: &Path,
+    restored: &mut Restored,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let (folder, name) = (exchange_path(item), item["name"].as_str().unwrap_or_default());
+    let Some(found) = restored.take_named(&folder, name) else {
+        report.differs(format!("missing: {}", folder.join(name).display()));
+        return Ok(());
+    };
+    let text = fs::read_to_string(directory.join(&found))?;
+    for held in item["holds"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !text.contains(held) {
+            report.differs(format!("{}: {held} does not stand in it", found.display()));
+        }
     }
     Ok(())
 }
