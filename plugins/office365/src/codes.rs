@@ -189,7 +189,8 @@ codes! {
     NO_ACCOUNT_LEFT = "no-account-left", "no account of the pool is left, each for a reason of its own", "each account's reason says what to do";
     SERVICE_UNREADABLE = "service-unreadable", "nothing of the service can be read", "the service's words say why";
     AUTHENTICATION_UNSUPPORTED = "authentication-unsupported", "the kind of authentication is not built yet", "use \"basic\" for servers on premises";
-    PUBLIC_FOLDERS_NOT_READ = "public-folders-not-read", "public folders are not read yet", "public_folders = false silences this";
+    PUBLIC_FOLDERS_UNREADABLE = "public-folders-unreadable", "whether there are public folders could not be found out", "the server's words say why; write public_folders = false if there are none";
+    EXPORT_UNSUPPORTED = "export-unsupported", "the server does not export items (ExportItems): they are read as MIME", "fidelity = \"mime\" silences this";
 }
 
 #[cfg(test)]

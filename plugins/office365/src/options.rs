@@ -209,8 +209,16 @@ pub(crate) struct ExchangeOptions {
     pub(crate) archive: bool,
     #[serde(default = "yes")]
     pub(crate) public_folders: bool,
+    /// The mailbox as which public folders are read; the first of the set if left out.
+    #[serde(default)]
+    pub(crate) public_folders_as: Option<String>,
     #[serde(default = "yes")]
     pub(crate) recoverable_items: bool,
+    /// Rules, automatic reply, categories, delegates, permissions.
+    #[serde(default = "yes")]
+    pub(crate) settings: bool,
+    #[serde(default)]
+    pub(crate) fidelity: Fidelity,
 }
 
 impl Default for ExchangeOptions {
@@ -221,9 +229,25 @@ impl Default for ExchangeOptions {
             access: Access::default(),
             archive: true,
             public_folders: true,
+            public_folders_as: None,
             recoverable_items: true,
+            settings: true,
+            fidelity: Fidelity::default(),
         }
     }
+}
+
+/// In which form items are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Fidelity {
+    /// MIME, with properties beside it.
+    #[default]
+    Mime,
+    /// The server's own stream alone.
+    Export,
+    /// MIME, and the server's own stream beside it.
+    Both,
 }
 
 /// By what right another person's mailbox is opened.

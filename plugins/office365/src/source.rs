@@ -59,7 +59,6 @@ impl Source for Office365 {
         }
         if let Some(exchange) = &self.exchange {
             findings.extend(exchange.validate().await);
-            findings.extend(self.options.exchange.iter().flat_map(validate::exchange));
         }
         Ok(findings)
     }

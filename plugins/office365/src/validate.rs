@@ -1,4 +1,4 @@
-//! Checks of a set before it runs: what each account can do, and what of the options is not built.
+//! Checks of a set before it runs: what each account can do.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -7,9 +7,9 @@ use larder_sdk::{Finding, FindingLevel};
 
 use crate::{
     auth::{Realm, Way, federated},
-    codes::{self, Code},
+    codes,
     error::Explanation,
-    options::{ExchangeOptions, Hosts, Service, SharePointOptions},
+    options::{Hosts, Service, SharePointOptions},
     pool::{AccountId, Pool},
     sharepoint,
 };
@@ -63,14 +63,4 @@ pub(crate) async fn sharepoint(pool: &Arc<Pool>, hosts: &Hosts, options: &ShareP
     let accounts = pool.accounts(Service::SharePoint);
     let checks = accounts.into_iter().map(|account| sharepoint::check(pool, hosts, options, account));
     join_all(checks).await.into_iter().flatten().collect()
-}
-
-/// What of Exchange's options has no effect yet.
-pub(crate) fn exchange(options: &ExchangeOptions) -> Vec<Finding> {
-    let finding = options.public_folders.then(|| unbuilt(Service::Exchange, codes::PUBLIC_FOLDERS_NOT_READ));
-    finding.into_iter().collect()
-}
-
-fn unbuilt(service: Service, code: &'static Code) -> Finding {
-    Explanation::of(code).finding(FindingLevel::Warning, service.as_str())
 }

@@ -41,6 +41,7 @@ from exchangelib.errors import (
     ErrorFolderExists,
     ErrorImpersonateUserDenied,
     ErrorInvalidIdMalformed,
+    ErrorInvalidOperation,
     ErrorInvalidSyncStateData,
     ErrorItemNotFound,
     ErrorNonExistentMailbox,
@@ -154,7 +155,7 @@ class Tenant:
 
     def manifest(self, mailbox):
         lines = [json.loads(line) for line in self.get("/control/manifest").splitlines() if line.strip()]
-        return [line for line in lines if line["service"] == "exchange" and line["mailbox"] == mailbox]
+        return [line for line in lines if line["service"] == "exchange" and line["mailbox"] == mailbox and line["kind"] != "settings"]
 
     def account(self, mailbox, number=0, password=None, access=IMPERSONATION, retries=None):
         user, right = self.accounts[number % len(self.accounts)]
@@ -680,6 +681,56 @@ def directory(results, account):
     results.check("the version is told", account.version.build.major_version, 15)
 
 
+def public_folders(results, tenant):
+    """Public folders, level by level, and what they do not have."""
+    account = tenant.account("ann@contoso.example")
+    found = collections.Counter()
+
+    def visit(folder, path):
+        for child in folder.children:
+            below = (*path, child.name)
+            found["folder", below, child.folder_class] += 1
+            for item in child.all().only("subject", "item_class"):
+                found[item.item_class, below, plain(item.subject)] += 1
+            visit(child, below)
+
+    visit(account.public_folders_root, ())
+    wanted = collections.Counter(
+        ("folder", tuple(line["path"]), line["folder_class"])
+        if line["kind"] == "folder"
+        else (line["item_class"], tuple(line["path"]), plain(line["subject"]))
+        for line in tenant.manifest("Public Folders")
+    )
+    results.check("public folders: as in the manifest", found, wanted)
+    results.check("public folders: there are some", sum(wanted.values()) > 15)
+    child = next(iter(account.public_folders_root.children))
+    refused = lambda: list(child.sync_items(only_fields=["subject"]))
+    results.raises("public folders have no sync state", ErrorInvalidOperation, refused)
+
+
+def settings(results, tenant):
+    """The automatic reply, delegates, categories, rules and permissions, as the manifest says."""
+    for person in ("ann", "dora"):
+        lines = [json.loads(line) for line in tenant.get("/control/manifest").splitlines() if line.strip()]
+        address = f"{person}@contoso.example"
+        held = {line["name"]: line["holds"] for line in lines if line.get("kind") == "settings" and line["mailbox"] == address}
+        account = tenant.account(address)
+        reply = account.oof_settings
+        away = reply.internal_reply if reply.state == "Enabled" else reply.state
+        results.check(f"{person}: out of office", [away], held["Out of Office.json"])
+        delegates = [delegate.user_id.primary_smtp_address for delegate in account.delegates]
+        results.check(f"{person}: delegates", delegates, held["Delegates.json"])
+        listed = account.calendar.get_user_configuration(name="CategoryList", properties="XmlData").xml_data
+        text = listed.decode() if isinstance(listed, bytes) else listed
+        results.check(f"{person}: categories", [name for name in held["Categories.json"] if name not in text], [])
+        if hasattr(account, "rules"):
+            rules = [rule.display_name for rule in account.rules]
+            results.check(f"{person}: rules", rules, held["Inbox Rules.json"])
+        permissions = account.calendar.permission_set.calendar_permissions
+        people = [one.user_id.primary_smtp_address for one in permissions if one.user_id.primary_smtp_address]
+        results.check(f"{person}: who may do what in the calendar", sorted(people), sorted(held["Folder Permissions.json"]))
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -690,6 +741,8 @@ def main():
     find_items(results, ann)
     attachments(results, ann)
     directory(results, ann)
+    public_folders(results, tenant)
+    settings(results, tenant)
     write(results, tenant, views["bob"])
     folders(results, tenant, views["carol"])
     export(results, views["dora"], tenant)

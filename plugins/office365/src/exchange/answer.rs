@@ -52,9 +52,11 @@ pub(super) async fn messages(pull: &mut Pull, tag: Tag) -> Result<Vec<Message>> 
     Ok(split(response))
 }
 
-/// The messages of a whole response. Some operations put a single result directly into the response.
+/// The messages of a whole response. Some servers leave the code out of such a result. Some operations put a single result directly into the response.
 pub(super) fn split(response: Element) -> Vec<Message> {
-    let direct = response.child("ResponseMessages").is_none() && response.child("ResponseCode").is_some();
+    let bare = matches!(response.name.as_str(), "GetInboxRulesResponse" | "GetUserOofSettingsResponse");
+    let direct =
+        response.child("ResponseMessages").is_none() && (bare || response.child("ResponseCode").is_some());
     if direct {
         return vec![Message::of(response)];
     }

@@ -88,6 +88,8 @@ pub(super) struct Begun {
 #[derive(Clone)]
 pub(super) struct Client {
     shared: Arc<Shared>,
+    /// The public folder mailbox that requests are for.
+    route: Option<Arc<str>>,
 }
 
 struct Shared {
@@ -164,7 +166,29 @@ impl Client {
                 version: AgreedVersion::default(),
                 places: Arc::new(Semaphore::new(PER_MAILBOX)),
             }),
+            route: None,
         }
+    }
+
+    /// The same client, for content that lies in this public folder mailbox.
+    pub(super) fn routed(&self, mailbox: &str) -> Self {
+        Self { shared: Arc::clone(&self.shared), route: Some(mailbox.into()) }
+    }
+
+    /// A client for public folders: seen as `who` sees them, or in the account's own name.
+    pub(super) fn public(
+        pool: &Arc<Pool>,
+        url: &Url,
+        who: Option<&str>,
+        progress: Option<ReaderHost>,
+    ) -> Self {
+        let access = if who.is_some() { Access::Impersonation } else { Access::Own };
+        Self::with(pool, url, "public folders", who, access, progress)
+    }
+
+    /// The domain of the mailbox it asks for.
+    pub(super) fn domain(&self) -> Option<&str> {
+        self.shared.mailbox.as_deref().and_then(|address| address.rsplit_once('@')).map(|(_, domain)| domain)
     }
 
     /// The caller behind it.
@@ -266,9 +290,12 @@ impl Client {
         let request = Request::post(self.shared.url.clone(), Expects::Xml, text)
             .header("Content-Type", "text/xml; charset=utf-8")
             .header("Accept", "text/xml");
-        match mailbox {
-            Some(address) => request.header("X-AnchorMailbox", address),
-            None => request,
+        match (self.route.as_deref(), mailbox) {
+            (Some(route), _) => {
+                request.header("X-AnchorMailbox", route).header("X-PublicFolderMailbox", route)
+            }
+            (None, Some(address)) => request.header("X-AnchorMailbox", address),
+            (None, None) => request,
         }
     }
 }

@@ -3,13 +3,22 @@
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use larder_sdk::{Event, Host, LogLevel, ReaderHost, Result, ScopeId};
+use larder_sdk::{Event, Host, ItemId, LogLevel, ReaderHost, Result, ScopeId};
 
-use super::{client::Client, cursor::Place, formats::Formats, items::BatchSize, outbox::Outbox};
+use super::{
+    client::Client,
+    cursor::Place,
+    export::{Exporting, Fidelity},
+    formats::Formats,
+    ids::Converter,
+    items::BatchSize,
+    moves::Departed,
+    outbox::Outbox,
+};
 use crate::options::ExchangeOptions;
 
 /// A listing this old, in seconds, is made afresh: servers have been seen to leave out what they could not load at the moment,
@@ -26,6 +35,11 @@ pub(super) struct Context {
     pub(super) formats: Arc<Formats>,
     pub(super) batch: BatchSize,
     pub(super) offered: Offered,
+    pub(super) ids: Converter,
+    pub(super) departed: Departed,
+    pub(super) exporting: Arc<Exporting>,
+    /// Set once the server has been asked what it can.
+    pub(super) fidelity: OnceLock<Fidelity>,
     pub(super) log_to: Host,
 }
 
@@ -33,6 +47,11 @@ impl Context {
     /// A line in the log, about this mailbox.
     pub(super) fn log(&self, level: LogLevel, text: &str) {
         self.log_to.log(level, &format!("{}: {text}", self.address));
+    }
+
+    /// The form in which items are read.
+    pub(super) fn fidelity(&self) -> Fidelity {
+        self.fidelity.get().copied().unwrap_or_default()
     }
 
     /// Where a scope stands; nowhere if its listing is so old that it is made afresh.
@@ -60,12 +79,12 @@ pub(super) struct Offered {
 
 impl Offered {
     /// Notes an item.
-    pub(super) fn note(&self, id: &str) {
+    pub(super) fn note(&self, id: &ItemId) {
         let hash = self.state.hash_one(id);
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
     }
     /// True if it has been noted.
-    pub(super) fn has(&self, id: &str) -> bool {
+    pub(super) fn has(&self, id: &ItemId) -> bool {
         let hash = self.state.hash_one(id);
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash)
     }

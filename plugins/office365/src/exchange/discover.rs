@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use futures::{StreamExt, future::join_all, stream};
 use globset::{GlobBuilder, GlobMatcher};
 use larder_sdk::{
-    Container, ContainerId, Discovery, Error, ErrorKind, Finding, FindingLevel, Kind, Name, Result,
+    Container, ContainerId, Discovery, Error, ErrorKind, Finding, FindingLevel, Kind, Name, Result, Value,
 };
 
 use super::{
-    CONTAINER, Exchange,
+    CONTAINER, Exchange, SEEN_BY,
     client::{Asked, Client, Failure},
     names::prefix,
-    requests,
+    public, requests,
     xml::Element,
 };
 use crate::{
@@ -70,6 +70,45 @@ struct Found {
 
 /// See [`Exchange::discover`].
 pub(super) async fn discover(exchange: &Exchange) -> Result<Discovery> {
+    let mut found = mailboxes(exchange).await?;
+    if exchange.options.public_folders {
+        add_public(exchange, &mut found).await;
+    }
+    Ok(found)
+}
+
+/// Public folders, if there are any. They are read as one mailbox of the set sees them, or in the account's own name where nobody may be
+/// impersonated.
+async fn add_public(exchange: &Exchange, found: &mut Discovery) {
+    let options = &exchange.options;
+    let first = found.containers.first().and_then(super::address_of).map(str::to_owned);
+    let who = match options.access {
+        Access::Impersonation => match options.public_folders_as.clone().or(first) {
+            Some(who) => Some(who),
+            None => return,
+        },
+        Access::Delegate | Access::Own => None,
+    };
+    let client = Client::public(&exchange.pool, &exchange.url, who.as_deref(), None);
+    match public::are_there(&client).await {
+        Ok(true) => found.containers.push(Container {
+            id: ContainerId::from(format!("{CONTAINER}{}", public::ADDRESS)),
+            path: vec![Name::from("exchange"), Name::from(public::ADDRESS)],
+            kind: Kind::new("public_folders"),
+            title: public::ADDRESS.to_owned(),
+            path_ids: false,
+            meta: who.map(|who| (SEEN_BY.into(), Value::Text(who))).into_iter().collect(),
+        }),
+        Ok(false) => {}
+        Err(failure) => {
+            let error = failure.error(public::ADDRESS);
+            let code = codes::PUBLIC_FOLDERS_UNREADABLE.code;
+            found.findings.push(finding_of(&error, FindingLevel::Warning, public::ADDRESS, code));
+        }
+    }
+}
+
+async fn mailboxes(exchange: &Exchange) -> Result<Discovery> {
     let mut found = Found::default();
     if exchange.options.access == Access::Own {
         for account in exchange.pool.accounts(Service::Exchange) {

@@ -48,6 +48,12 @@ const ARCHIVE_RECOVERABLE: Tree = Tree {
     title: Some("Recoverable Items of the Archive"),
 };
 
+/// The distinguished id of the root of public folders, which no mailbox may stand beside.
+pub(super) const PUBLIC_ROOT: &str = "publicfoldersroot";
+/// The scope of public folders.
+pub(super) const PUBLIC_SCOPE: &str = "hierarchy public";
+const PUBLIC: Tree = Tree { root: PUBLIC_ROOT, scope: PUBLIC_SCOPE, title: None };
+
 /// Folders of the visible tree that are known by a name whatever the language; every server has these.
 const KNOWN: [&str; 12] = [
     "inbox",
@@ -101,6 +107,12 @@ impl Trees {
         }
         trees.find_known(context).await;
         Ok(trees)
+    }
+
+    /// The tree of public folders, from the answer about its root.
+    pub(super) fn public(message: &Element) -> Self {
+        let roots = folder_id(message).map(|id| (&PUBLIC, id)).into_iter().collect();
+        Self { roots, known: HashMap::new() }
     }
 
     /// The names are an ornament: without them a mailbox can still be read.

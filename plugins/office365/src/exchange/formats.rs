@@ -12,6 +12,7 @@ use super::{
     client::{Asked, Client},
     content::{Coding, Content},
     faults::Advice,
+    ids::Ids,
     requests,
 };
 
@@ -24,6 +25,8 @@ pub(super) enum Format {
     Ics,
     /// vCard.
     Vcf,
+    /// A stream of the server's own.
+    Fts,
 }
 
 impl Format {
@@ -33,6 +36,7 @@ impl Format {
             Self::Eml => "eml",
             Self::Ics => "ics",
             Self::Vcf => "vcf",
+            Self::Fts => "fts",
         }
     }
 
@@ -42,6 +46,7 @@ impl Format {
             Self::Eml => "message/rfc822",
             Self::Ics => "text/calendar",
             Self::Vcf => "text/vcard",
+            Self::Fts => "application/octet-stream",
         }
     }
 
@@ -91,7 +96,7 @@ impl Formats {
         host: &ReaderHost,
         kind: &Kind,
         class: &str,
-        id: &str,
+        ids: &Ids,
     ) -> Seen {
         let list = class.to_ascii_lowercase().starts_with("ipm.distlist");
         let (sort, usual) = match kind.as_str() {
@@ -105,12 +110,12 @@ impl Formats {
         if let Some(format) = seen.get(sort) {
             return (*format).into();
         }
-        let before = host.item(&id.into()).await.ok().flatten().filter(|item| item.kind == *kind);
+        let before = host.item(&ids.kept).await.ok().flatten().filter(|item| item.kind == *kind);
         if let Some(format) = before.and_then(|item| Format::of_name(item.name.as_bytes())) {
             seen.insert(sort, format);
             return format.into();
         }
-        match look(client, id).await {
+        match look(client, &ids.wire).await {
             Ok(found) => {
                 seen.insert(sort, found.format);
                 found

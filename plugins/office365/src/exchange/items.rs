@@ -12,6 +12,7 @@ use super::{
     answer::Message,
     client::{Asked, Client, Failure},
     faults::Advice,
+    ids::Ids,
     item::id_of,
     requests,
     xml::Element,
@@ -47,7 +48,7 @@ impl BatchSize {
 /// An item to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
-    pub(super) id: String,
+    pub(super) ids: Ids,
     /// True if it is known to be mail, which has properties that other items may not be asked for.
     pub(super) mail: bool,
     asked: u32,
@@ -55,9 +56,9 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// An item by its id.
-    pub(super) fn new(id: &str, mail: bool) -> Self {
-        Self { id: id.to_owned(), mail, asked: 0, alone: false }
+    /// An item by its ids.
+    pub(super) fn new(ids: Ids, mail: bool) -> Self {
+        Self { ids, mail, asked: 0, alone: false }
     }
 }
 
@@ -79,10 +80,10 @@ pub(super) async fn fetch(
     client: &Client,
     size: &BatchSize,
     queue: &mut VecDeque<Wanted>,
-) -> Asked<Vec<(String, Fetched)>> {
+) -> Asked<Vec<(Ids, Fetched)>> {
     let Some(batch) = take(queue, size.current()) else { return Ok(Vec::new()) };
     let mail = batch.iter().all(|wanted| wanted.mail);
-    let ids: Vec<&str> = batch.iter().map(|wanted| wanted.id.as_str()).collect();
+    let ids: Vec<&str> = batch.iter().map(|wanted| wanted.ids.wire.as_str()).collect();
     match client.call(&requests::get_metadata(&ids, mail)).await {
         Ok(messages) => {
             size.more();
@@ -107,11 +108,7 @@ fn take(queue: &mut VecDeque<Wanted>, most: usize) -> Option<Vec<Wanted>> {
 }
 
 /// Matches messages to items by position: a failure carries no id.
-fn settle(
-    batch: Vec<Wanted>,
-    messages: Vec<Message>,
-    queue: &mut VecDeque<Wanted>,
-) -> Vec<(String, Fetched)> {
+fn settle(batch: Vec<Wanted>, messages: Vec<Message>, queue: &mut VecDeque<Wanted>) -> Vec<(Ids, Fetched)> {
     let mut settled = Vec::with_capacity(batch.len());
     let mut messages = messages.into_iter();
     for mut wanted in batch {
@@ -122,7 +119,7 @@ fn settle(
         };
         match message.problem {
             Some(problem) if !message.usable => match problem.advice() {
-                Advice::ItemGone => settled.push((wanted.id, Fetched::Gone)),
+                Advice::ItemGone => settled.push((wanted.ids, Fetched::Gone)),
                 Advice::AskForRest => {
                     // It was not looked at, which is not its fault.
                     wanted.asked -= 1;
@@ -132,12 +129,12 @@ fn settle(
                 _ => {
                     // A property that this one item may not be asked for?
                     wanted.mail &= problem.advice() != Advice::Bug;
-                    let error = problem.error(&format!("item {}", wanted.id));
+                    let error = problem.error(&format!("item {}", wanted.ids.wire));
                     again(wanted, Some(error), queue, &mut settled);
                 }
             },
             _ => match row(message.element) {
-                Some(row) => settled.push((wanted.id, Fetched::Row(row))),
+                Some(row) => settled.push((wanted.ids, Fetched::Row(row))),
                 None => again(wanted, None, queue, &mut settled),
             },
         }
@@ -150,16 +147,16 @@ fn again(
     mut wanted: Wanted,
     error: Option<Error>,
     queue: &mut VecDeque<Wanted>,
-    settled: &mut Vec<(String, Fetched)>,
+    settled: &mut Vec<(Ids, Fetched)>,
 ) {
     let hopeless = wanted.asked >= ASKS_MAX
         || (wanted.alone && error.as_ref().is_some_and(|error| !error.is_transient()));
     if hopeless {
         let error = error.unwrap_or_else(|| {
-            let text = format!("item {}: the server leaves it out of its answers", wanted.id);
+            let text = format!("item {}: the server leaves it out of its answers", wanted.ids.wire);
             Error::new(larder_sdk::ErrorKind::CorruptItem, text).with_code("ews-item-left-out")
         });
-        settled.push((wanted.id, Fetched::Unreadable(error)));
+        settled.push((wanted.ids, Fetched::Unreadable(error)));
         return;
     }
     wanted.alone = true;
@@ -172,7 +169,7 @@ fn refused(
     batch: Vec<Wanted>,
     failure: Failure,
     queue: &mut VecDeque<Wanted>,
-) -> Asked<Vec<(String, Fetched)>> {
+) -> Asked<Vec<(Ids, Fetched)>> {
     let divisible = match &failure {
         Failure::Refused(problem) => !matches!(
             problem.advice(),
@@ -188,8 +185,8 @@ fn refused(
             queue.push_front(Wanted { mail: false, ..one.clone() });
             return Ok(Vec::new());
         }
-        let error = failure.error(&format!("item {}", one.id));
-        return Ok(vec![(one.id.clone(), Fetched::Unreadable(error))]);
+        let error = failure.error(&format!("item {}", one.ids.wire));
+        return Ok(vec![(one.ids.clone(), Fetched::Unreadable(error))]);
     }
     size.less(batch.len());
     for wanted in batch.into_iter().rev() {
@@ -212,7 +209,7 @@ mod tests {
     use crate::exchange::{answer::split, xml::tree_of};
 
     fn queue(items: &[(&str, bool)]) -> VecDeque<Wanted> {
-        items.iter().map(|(id, mail)| Wanted::new(id, *mail)).collect()
+        items.iter().map(|(id, mail)| Wanted::new(Ids::unconverted(id), *mail)).collect()
     }
 
     fn answer(parts: &[(&str, &str)]) -> Vec<Message> {
@@ -254,9 +251,9 @@ mod tests {
         ]);
         let settled = settle(batch, messages, &mut queue);
         assert!(
-            matches!(settled.as_slice(), [(a, Fetched::Row(_)), (b, Fetched::Gone)] if a == "a" && b == "b")
+            matches!(settled.as_slice(), [(a, Fetched::Row(_)), (b, Fetched::Gone)] if a.wire == "a" && b.wire == "b")
         );
-        let left: Vec<_> = queue.iter().map(|wanted| wanted.id.as_str()).collect();
+        let left: Vec<_> = queue.iter().map(|wanted| wanted.ids.wire.as_str()).collect();
         assert_eq!(left, ["c", "d", "e"], "the damaged, the one not looked at, the one left out");
         assert!(queue.iter().all(|wanted| wanted.alone));
 
@@ -265,7 +262,7 @@ mod tests {
         let settled =
             settle(alone, answer(&[("Error", "<ResponseCode>ErrorCorruptData</ResponseCode>")]), &mut queue);
         assert!(
-            matches!(settled.as_slice(), [(c, Fetched::Unreadable(error))] if c == "c" && error.code() == Some("ews-corrupt-data"))
+            matches!(settled.as_slice(), [(c, Fetched::Unreadable(error))] if c.wire == "c" && error.code() == Some("ews-corrupt-data"))
         );
     }
 

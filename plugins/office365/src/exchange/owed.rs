@@ -6,13 +6,16 @@ use larder_sdk::{Event, ItemId, Offer, Owed, Result, ScopeId};
 
 use super::{
     context::Context,
+    export::Fidelity,
     faults::Advice,
     folders::{Trees, is_hierarchy},
+    ids::Ids,
     item::id_text,
     items::{self, Fetched, Wanted},
-    offer,
+    offer::{self, At},
     outbox::Outbox,
     requests::{self, FolderRef},
+    settings,
     xml::Element,
 };
 
@@ -28,8 +31,9 @@ pub(super) async fn tell(context: &Context, trees: &Trees, outbox: &mut Outbox) 
         let page = context.host.owed(after.clone(), PAGE).await?;
         let last = page.len() < PAGE;
         after = page.last().map(|owed| owed.id.clone());
-        let (folders, items): (Vec<Owed>, Vec<Owed>) =
-            page.into_iter().partition(|owed| is_hierarchy(&owed.scope));
+        // Settings are asked for in each run anyway.
+        let page = page.into_iter().filter(|owed| owed.scope.as_bytes() != settings::SCOPE.as_bytes());
+        let (folders, items): (Vec<Owed>, Vec<Owed>) = page.partition(|owed| is_hierarchy(&owed.scope));
         for folder in folders {
             tell_folder(context, trees, &folder, outbox).await?;
         }
@@ -41,45 +45,47 @@ pub(super) async fn tell(context: &Context, trees: &Trees, outbox: &mut Outbox) 
 }
 
 async fn tell_items(context: &Context, items: Vec<Owed>, outbox: &mut Outbox) -> Result<()> {
-    let mut queue: VecDeque<Wanted> =
-        items.iter().map(|owed| Wanted::new(&id_text(&owed.id), false)).collect();
-    let owed: HashMap<String, Owed> = items.into_iter().map(|owed| (id_text(&owed.id), owed)).collect();
+    let kept = items.iter().map(|owed| owed.id.clone()).collect();
+    let ids = context.ids.of_kept(&context.client, &context.address, kept).await;
+    let ids = ids.map_err(|failure| failure.error(&context.address))?;
+    let mut queue: VecDeque<Wanted> = ids.into_iter().map(|ids| Wanted::new(ids, false)).collect();
+    let owed: HashMap<ItemId, Owed> = items.into_iter().map(|owed| (owed.id.clone(), owed)).collect();
     while !queue.is_empty() {
         let fetched = items::fetch(&context.client, &context.batch, &mut queue).await;
-        for (id, fetched) in fetched.map_err(|failure| failure.error(&context.address))? {
-            let Some(owed) = owed.get(&id) else { continue };
+        for (ids, fetched) in fetched.map_err(|failure| failure.error(&context.address))? {
+            let Some(owed) = owed.get(&ids.kept) else { continue };
             let parent = owed.parent.display();
+            let at = At { context, client: &context.client, scope: &owed.scope, folder: &parent };
             let event = match fetched {
-                Fetched::Row(row) => tell_row(context, owed, &row).await,
-                Fetched::Gone => Some(Event::Deleted(owed.id.clone())),
-                Fetched::Unreadable(error) => {
-                    Some(offer::unread(context, &owed.scope, &parent, &id, error).await)
+                Fetched::Row(row) => {
+                    tell_row(at, owed, (ids, &row), outbox).await?;
+                    continue;
                 }
+                Fetched::Gone => Event::Deleted(owed.id.clone()),
+                Fetched::Unreadable(error) => offer::unread(at, ids.kept, error).await,
             };
-            if let Some(event) = event {
-                outbox.push(event).await?;
-            }
+            outbox.push(event).await?;
         }
     }
     Ok(())
 }
 
 /// An item that can be asked for again. If its MIME keeps failing, its content is built here.
-async fn tell_row(context: &Context, owed: &Owed, row: &Element) -> Option<Event> {
-    let parent = owed.parent.display();
-    let refused = match offer::probe(context, &id_text(&owed.id)).await {
-        Ok(()) => None,
-        Err(failure) => failure.advice(),
+async fn tell_row(at: At<'_>, owed: &Owed, (ids, row): (Ids, &Element), outbox: &mut Outbox) -> Result<()> {
+    let refused = match at.context.fidelity() {
+        // Its content is no MIME.
+        Fidelity::Export => None,
+        Fidelity::Mime | Fidelity::Both => offer::probe(at.client, &ids.wire).await.err(),
     };
-    let build = match refused {
+    let build = match refused.and_then(|failure| failure.advice()) {
         Some(Advice::NoMime) => true,
         Some(Advice::ItemDamaged | Advice::TryAgain) => owed.tries >= FAILED_RUNS,
         _ => false,
     };
     if build {
-        return offer::offer_rebuilt(context, &owed.scope, &parent, row);
+        return offer::offer_rebuilt(at, (ids, row), outbox).await;
     }
-    offer::offer(context, &owed.scope, &parent, row).await
+    offer::offer(at, (ids, row), outbox).await
 }
 
 async fn tell_folder(context: &Context, trees: &Trees, owed: &Owed, outbox: &mut Outbox) -> Result<()> {

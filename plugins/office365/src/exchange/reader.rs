@@ -1,7 +1,10 @@
 //! Reads one mailbox. A task asks the server ahead of the host, within bounds: first what is owed, then the folders, then
 //! the items, several folders at once.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use larder_sdk::{Body, Error, Event, LogLevel, Offer, Reader, Result, ScopeId, async_trait};
@@ -12,11 +15,12 @@ use tokio::{
 
 use super::{
     context::Context,
+    export,
     folders::{self, Trees, is_hierarchy},
     hierarchy::Hierarchy,
     offer,
     outbox::{BATCHES_AHEAD, Outbox, Said},
-    owed, sync,
+    owed, public, settings, sync,
 };
 
 /// Folders read at once.
@@ -85,6 +89,10 @@ async fn run(context: Arc<Context>, way: mpsc::Sender<Said>) {
 }
 
 async fn tell(context: &Context, way: &mpsc::Sender<Said>) -> Result<()> {
+    let _ = context.fidelity.set(export::agree(context).await?);
+    if context.address == public::ADDRESS {
+        return public::tell(context, way).await;
+    }
     let trees = Trees::find(context).await.map_err(|failure| failure.error(&context.address))?;
     let mut outbox = Outbox::new(way);
     owed::tell(context, &trees, &mut outbox).await?;
@@ -103,12 +111,22 @@ async fn tell(context: &Context, way: &mpsc::Sender<Said>) -> Result<()> {
             told => told?,
         }
     }
+    if context.options.settings {
+        settings::tell(context, &ids, &mut outbox).await?;
+    }
     outbox.flush().await?;
 
     let hierarchy = ScopeId::from(folders::PRIMARY_SCOPE);
-    let mut folders = Vec::with_capacity(ids.len());
+    // What left any folder is known before anything is told of what arrived in another.
+    let held = AtomicUsize::new(0);
+    let mut looks = Vec::with_capacity(ids.len());
     for id in &ids {
-        folders.push(sync::tell(context, id, &hierarchy, way));
+        looks.push(sync::look_ahead(context, id, &held));
+    }
+    let ahead: Vec<_> = stream::iter(looks).buffered(FOLDERS_AT_ONCE).try_collect().await?;
+    let mut folders = Vec::with_capacity(ids.len());
+    for (id, ahead) in ids.iter().zip(ahead) {
+        folders.push(sync::tell(context, id, ahead, &hierarchy, way));
     }
     stream::iter(folders).buffer_unordered(FOLDERS_AT_ONCE).try_collect::<()>().await
 }

@@ -265,7 +265,7 @@ pub(super) fn look(item: &Element) {
 }
 
 /// An element as JSON. The tree's depth is bounded where it was read.
-fn tree(element: &Element) -> Value {
+pub(super) fn tree(element: &Element) -> Value {
     let mut object = json!({ "name": element.name });
     if !element.attributes.is_empty() {
         object["attributes"] = element

@@ -80,7 +80,7 @@ async fn every_answer_is_read() {
 async fn a_page_of_a_folder_reads() {
     let Some(folder) = folder() else { return };
     let messages = recorded(&folder, "SyncFolderItems").await;
-    let page = super::sync::page(&messages[0].element);
+    let page = super::page::page(&messages[0].element);
     assert_eq!((page.rows, page.last), (3, false));
     assert_eq!(
         page.changes[0].0,

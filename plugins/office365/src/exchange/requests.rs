@@ -1,6 +1,6 @@
 //! The bodies of the requests this source makes. Elements stand in schema order: a real server refuses any other.
 
-use super::{properties, soap::escape};
+use super::{properties, soap::escape, xml::Element};
 
 /// Most changes one page of `SyncFolderItems` may have; more is refused.
 pub(super) const PAGE_CHANGES_MAX: usize = 512;
@@ -46,6 +46,65 @@ const FOLDER_SHAPE: &str = concat!(
     r#"<t:ExtendedFieldURI PropertyTag="0x3601" PropertyType="Integer"/>"#,
     "</t:AdditionalProperties></m:FolderShape>",
 );
+
+/// `PR_REPLICA_LIST`: the public folder mailboxes that a folder's content lies in.
+pub(super) const REPLICA_LIST: u16 = 0x6698;
+/// `PR_READ`, which a version does not tell.
+pub(super) const IS_READ: u16 = 0x0E69;
+/// Rows of a page that is not a sync's.
+const ROWS: usize = 500;
+
+/// Folders directly in others, from an offset on.
+pub(super) fn find_folders(parents: &[FolderRef<'_>], offset: usize) -> Call {
+    let ids: String = parents.iter().map(|folder| folder.xml()).collect();
+    let replica =
+        format!(r#"<t:ExtendedFieldURI PropertyTag="0x{REPLICA_LIST:04X}" PropertyType="Binary"/>"#);
+    let shape =
+        FOLDER_SHAPE.replace("</t:AdditionalProperties>", &format!("{replica}</t:AdditionalProperties>"));
+    Call {
+        operation: "FindFolder",
+        body: format!(
+            "<m:FindFolder Traversal=\"Shallow\">{shape}\
+             <m:IndexedPageFolderView MaxEntriesReturned=\"{ROWS}\" Offset=\"{offset}\" BasePoint=\"Beginning\"/>\
+             <m:ParentFolderIds>{ids}</m:ParentFolderIds></m:FindFolder>"
+        ),
+    }
+}
+
+/// The ids, versions and read flags of a folder's items, oldest first, so that what arrives meanwhile comes at the end.
+pub(super) fn find_items(folder: &str, offset: usize) -> Call {
+    Call {
+        operation: "FindItem",
+        body: format!(
+            "<m:FindItem Traversal=\"Shallow\"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>\
+             <t:ExtendedFieldURI PropertyTag=\"0x{IS_READ:04X}\" PropertyType=\"Boolean\"/></t:AdditionalProperties></m:ItemShape>\
+             <m:IndexedPageItemView MaxEntriesReturned=\"{ROWS}\" Offset=\"{offset}\" BasePoint=\"Beginning\"/>\
+             <m:SortOrder><t:FieldOrder Order=\"Ascending\"><t:FieldURI FieldURI=\"item:DateTimeCreated\"/></t:FieldOrder></m:SortOrder>\
+             <m:ParentFolderIds>{}</m:ParentFolderIds></m:FindItem>",
+            FolderRef::Id(folder).xml()
+        ),
+    }
+}
+
+/// Where a listing goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Paging {
+    /// The offset of the next page; none at the end.
+    pub(super) next: Option<usize>,
+}
+
+impl Paging {
+    /// After a page of so many rows that began at `offset`. Servers contradict themselves: the listing is at its end if they say so, if no
+    /// row came, or if they name no place further on.
+    pub(super) fn of(message: &Element, offset: usize, rows: usize) -> Self {
+        let root = message.child("RootFolder");
+        let attribute = |name: &str| root.and_then(|root| root.attribute(name));
+        let last = attribute("IncludesLastItemInRange").and_then(properties::boolean).unwrap_or(true);
+        let told = attribute("IndexedPagingOffset").and_then(|text| text.trim().parse().ok());
+        let next = told.unwrap_or(offset + rows);
+        Self { next: (!last && rows > 0 && next > offset).then_some(next) }
+    }
+}
 
 /// Folders by id or known name.
 pub(super) fn get_folder(folders: &[FolderRef<'_>]) -> Call {
@@ -108,6 +167,29 @@ pub(super) fn get_everything(item: &str) -> Call {
     )
 }
 
+/// Items' properties as the server has them, and what of them it leaves out unless asked by name.
+pub(super) fn get_all_of(items: &[String], named: &[&str]) -> Call {
+    let items: Vec<&str> = items.iter().map(String::as_str).collect();
+    let fields: String = ["item:Body", "item:Attachments"]
+        .iter()
+        .chain(named)
+        .map(|field| format!(r#"<t:FieldURI FieldURI="{field}"/>"#))
+        .collect();
+    let shape = "<t:BaseShape>AllProperties</t:BaseShape><t:IncludeMimeContent>false</t:IncludeMimeContent>";
+    get_item(&items, &format!("{shape}<t:AdditionalProperties>{fields}</t:AdditionalProperties>"))
+}
+
+/// An item as the server's own stream.
+pub(super) fn export_items(item: &str) -> Call {
+    Call {
+        operation: "ExportItems",
+        body: format!(
+            "<m:ExportItems><m:ItemIds><t:ItemId Id=\"{}\"/></m:ItemIds></m:ExportItems>",
+            escape(item)
+        ),
+    }
+}
+
 /// One item's body text.
 pub(super) fn get_body(item: &str) -> Call {
     get_item(
@@ -165,5 +247,111 @@ pub(super) fn expand_list(address: &str) -> Call {
             "<m:ExpandDL><m:Mailbox><t:EmailAddress>{}</t:EmailAddress></m:Mailbox></m:ExpandDL>",
             escape(address)
         ),
+    }
+}
+
+/// Ids of a mailbox's items in another format; `formats` is from and to.
+pub(super) fn convert_ids(ids: &[String], (from, to): (&str, &str), mailbox: &str) -> Call {
+    let mut sources = String::new();
+    for id in ids {
+        sources.push_str(r#"<t:AlternateId Format=""#);
+        sources.push_str(from);
+        sources.push_str(r#"" Id=""#);
+        sources.push_str(&escape(id));
+        sources.push_str(r#"" Mailbox=""#);
+        sources.push_str(&escape(mailbox));
+        sources.push_str(r#""/>"#);
+    }
+    Call {
+        operation: "ConvertId",
+        body: format!(
+            "<m:ConvertId DestinationFormat=\"{to}\"><m:SourceIds>{sources}</m:SourceIds></m:ConvertId>"
+        ),
+    }
+}
+
+/// The inbox rules that the server runs.
+pub(super) fn get_inbox_rules(mailbox: &str) -> Call {
+    Call {
+        operation: "GetInboxRules",
+        body: format!(
+            "<m:GetInboxRules><m:MailboxSmtpAddress>{}</m:MailboxSmtpAddress></m:GetInboxRules>",
+            escape(mailbox)
+        ),
+    }
+}
+
+/// The automatic reply.
+pub(super) fn get_out_of_office(mailbox: &str) -> Call {
+    Call {
+        operation: "GetUserOofSettings",
+        body: format!(
+            "<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>{}</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>",
+            escape(mailbox)
+        ),
+    }
+}
+
+/// The master list of categories, which is an object of the calendar.
+pub(super) fn get_categories(calendar: FolderRef<'_>) -> Call {
+    Call {
+        operation: "GetUserConfiguration",
+        body: format!(
+            "<m:GetUserConfiguration><m:UserConfigurationName Name=\"CategoryList\">{}</m:UserConfigurationName>\
+             <m:UserConfigurationProperties>XmlData</m:UserConfigurationProperties></m:GetUserConfiguration>",
+            calendar.xml()
+        ),
+    }
+}
+
+/// Who may act for the mailbox's owner.
+pub(super) fn get_delegates(mailbox: &str) -> Call {
+    Call {
+        operation: "GetDelegate",
+        body: format!(
+            "<m:GetDelegate IncludePermissions=\"true\"><m:Mailbox><t:EmailAddress>{}</t:EmailAddress></m:Mailbox></m:GetDelegate>",
+            escape(mailbox)
+        ),
+    }
+}
+
+/// Who may do what in folders. Asked for by itself: where it is refused, nothing else is.
+pub(super) fn get_permissions(folders: &[FolderRef<'_>]) -> Call {
+    let ids: String = folders.iter().map(|folder| folder.xml()).collect();
+    Call {
+        operation: "GetFolder",
+        body: format!(
+            "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>\
+             <t:FieldURI FieldURI=\"folder:DisplayName\"/><t:FieldURI FieldURI=\"folder:PermissionSet\"/>\
+             </t:AdditionalProperties></m:FolderShape><m:FolderIds>{ids}</m:FolderIds></m:GetFolder>"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::xml::tree_of;
+
+    #[test]
+    fn a_listing_ends_however_the_server_contradicts_itself() {
+        let next = |attributes: &str, rows| {
+            Paging::of(&tree_of(&format!("<M><RootFolder {attributes}/></M>")), 500, rows).next
+        };
+        assert_eq!(next("IndexedPagingOffset=\"1000\" IncludesLastItemInRange=\"false\"", 500), Some(1000));
+        assert_eq!(next("IncludesLastItemInRange=\"false\"", 500), Some(1000));
+        for (attributes, rows) in [
+            ("IndexedPagingOffset=\"1000\" IncludesLastItemInRange=\"true\"", 500),
+            ("IndexedPagingOffset=\"1000\" IncludesLastItemInRange=\"false\"", 0),
+            ("IndexedPagingOffset=\"0\" IncludesLastItemInRange=\"false\"", 500),
+            ("", 500),
+        ] {
+            assert_eq!(next(attributes, rows), None, "{attributes}");
+        }
+        assert_eq!(
+            Paging::of(&tree_of("<M/>"), 0, 0).next,
+            None,
+            "a server without rows leaves the root out"
+        );
     }
 }

@@ -1,7 +1,10 @@
 //! A folder's items: listed from nothing once, from then on by their changes. Each page's sync state is settled when
 //! everything on the page has been told.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use larder_sdk::{Error, ErrorKind, Event, ItemId, LogLevel, Result, ScopeId};
 use tokio::sync::mpsc;
@@ -11,45 +14,28 @@ use super::{
     context::Context,
     cursor::Place,
     faults::Advice,
-    item::{id_of, with_read_flag},
+    ids::Ids,
+    item::with_read_flag,
     items::{self, Fetched, Wanted},
-    offer,
+    offer::{self, At},
     outbox::{Outbox, Said},
-    properties::boolean,
+    page::{Change, Page, page},
     requests::{self, PAGE_CHANGES_MAX},
-    xml::Element,
 };
 
 /// Pages without a change, one after another, that are taken for a server that will never come to an end.
 const EMPTY_PAGES_MAX: u32 = 64;
 /// Smallest page asked for when larger ones take the server too long.
 const PAGE_CHANGES_MIN: usize = 16;
-
-/// What a page says of one item; the last word counts.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// New or changed; true if it is mail.
-    There(bool),
-    Gone,
-    ReadFlag(bool),
-}
-
-/// A page of a folder's changes.
-#[derive(Debug)]
-pub(super) struct Page {
-    pub(super) state: Option<String>,
-    pub(super) last: bool,
-    /// Changes in the order told, each item once.
-    pub(super) changes: Vec<(String, Change)>,
-    /// Rows, duplicates included.
-    pub(super) rows: usize,
-}
+/// Rows of a mailbox's changes that are held while all folders are asked what has left them. About 400 bytes each.
+const ROWS_AHEAD_MAX: usize = 20_000;
 
 /// One folder being read.
 struct Folder<'run> {
     context: &'run Context,
     id: &'run str,
     scope: ScopeId,
+    ahead: Ahead,
     outbox: Outbox,
 }
 
@@ -58,10 +44,11 @@ struct Folder<'run> {
 pub(super) async fn tell(
     context: &Context,
     id: &str,
+    ahead: Ahead,
     hierarchy: &ScopeId,
     way: &mpsc::Sender<Said>,
 ) -> Result<()> {
-    let mut folder = Folder { context, id, scope: ScopeId::from(id), outbox: Outbox::new(way) };
+    let mut folder = Folder { context, id, scope: ScopeId::from(id), ahead, outbox: Outbox::new(way) };
     let event = match folder.tell().await {
         Ok(()) => return folder.outbox.flush().await,
         Err(Failure::Refused(problem))
@@ -81,7 +68,7 @@ pub(super) async fn tell(
 }
 
 /// True if other folders may fare better.
-fn is_folders_own(failure: &Failure) -> bool {
+pub(super) fn is_folders_own(failure: &Failure) -> bool {
     match failure {
         Failure::Refused(problem) => {
             !matches!(problem.advice(), Advice::NoMailbox | Advice::OtherAccount | Advice::RestAccount)
@@ -99,6 +86,7 @@ impl Folder<'_> {
     async fn tell(&mut self) -> Asked<()> {
         let mut place = self.context.place(&self.scope).await?;
         if place.state.is_none() {
+            self.ahead.clear();
             place = self.context.fresh(Event::Begin(self.scope.clone()), &mut self.outbox).await?;
         }
         let (mut most, mut empty, mut refused) = (PAGE_CHANGES_MAX, 0, false);
@@ -147,131 +135,107 @@ impl Folder<'_> {
         }
     }
 
-    async fn ask(&self, state: Option<&str>, most: usize) -> Asked<Page> {
-        let message =
-            self.context.client.call_one(&requests::sync_folder_items(self.id, state, most)).await?;
-        Ok(page(&message.element))
+    /// The next page: the one that was asked for ahead, or a fresh one.
+    async fn ask(&mut self, state: Option<&str>, most: usize) -> Asked<Page<Ids>> {
+        match self.ahead.pop_front() {
+            Some(page) => page,
+            None => ask(self.context, self.id, state, most).await,
+        }
     }
 
-    async fn tell_changes(&mut self, changes: Vec<(String, Change)>, listing: bool) -> Asked<()> {
+    async fn tell_changes(&mut self, changes: Vec<(Ids, Change)>, listing: bool) -> Asked<()> {
         let mut queue = VecDeque::new();
-        for (id, change) in changes {
+        for (ids, change) in changes {
             match change {
-                Change::There(mail) => queue.push_back(Wanted::new(&id, mail)),
-                Change::Gone => self.outbox.push(Event::Deleted(ItemId::from(id))).await?,
-                Change::ReadFlag(is_read) => match self.known(&id, listing).await? {
+                Change::There(mail) => queue.push_back(Wanted::new(ids, mail)),
+                Change::Gone => self.outbox.push(Event::Deleted(ids.kept)).await?,
+                Change::ReadFlag(is_read) => match self.known(&ids.kept, listing).await? {
                     Some(item) => {
                         let item = with_read_flag(item, is_read);
-                        self.outbox.push(offer::offer_known(self.context, &self.scope, item)).await?;
+                        let event = offer::offer_known(self.at(), ids.wire, item);
+                        self.outbox.push(event).await?;
                     }
-                    None => queue.push_back(Wanted::new(&id, true)),
+                    None => queue.push_back(Wanted::new(ids, true)),
                 },
             }
         }
-        while !queue.is_empty() {
-            let fetched = items::fetch(&self.context.client, &self.context.batch, &mut queue).await?;
-            for (id, fetched) in fetched {
-                let event = match fetched {
-                    Fetched::Row(row) => offer::offer(self.context, &self.scope, self.id, &row).await,
-                    Fetched::Gone => Some(Event::Deleted(ItemId::from(id))),
-                    Fetched::Unreadable(error) => {
-                        Some(offer::unread(self.context, &self.scope, self.id, &id, error).await)
-                    }
-                };
-                if let Some(event) = event {
-                    self.outbox.push(event).await?;
-                }
-            }
-        }
-        Ok(())
+        let at =
+            At { context: self.context, client: &self.context.client, scope: &self.scope, folder: self.id };
+        tell_items(at, queue, &mut self.outbox).await
+    }
+
+    fn at(&self) -> At<'_> {
+        At { context: self.context, client: &self.context.client, scope: &self.scope, folder: self.id }
     }
 
     /// The host's state of an item, if it is the latest there is.
-    async fn known(&self, id: &str, listing: bool) -> Result<Option<larder_sdk::Item>> {
+    async fn known(&self, id: &ItemId, listing: bool) -> Result<Option<larder_sdk::Item>> {
         if listing || self.context.offered.has(id) {
             return Ok(None);
         }
-        let item = self.context.host.item(&ItemId::from(id)).await?;
+        let item = self.context.host.item(id).await?;
         // An item without a tag would have its content fetched again all the same.
         Ok(item.filter(|item| !item.tag.is_empty() && item.parent.as_bytes() == self.id.as_bytes()))
     }
 }
 
-/// Reads a page.
-pub(super) fn page(message: &Element) -> Page {
-    let rows = message.child("Changes").map(|changes| changes.children.as_slice()).unwrap_or_default();
-    let mut order: Vec<String> = Vec::with_capacity(rows.len());
-    let mut changes: HashMap<String, Change> = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let Some((id, change)) = change(row) else { continue };
-        // A read flag says nothing new of an item that is told of anyway.
-        if matches!((&change, changes.get(&id)), (Change::ReadFlag(_), Some(Change::There(_)))) {
-            continue;
-        }
-        if changes.insert(id.clone(), change).is_none() {
-            order.push(id);
+/// Asks for items of a folder and offers them, or tells what else became of them.
+pub(super) async fn tell_items(at: At<'_>, mut queue: VecDeque<Wanted>, outbox: &mut Outbox) -> Asked<()> {
+    while !queue.is_empty() {
+        for (ids, fetched) in items::fetch(at.client, &at.context.batch, &mut queue).await? {
+            let event = match fetched {
+                Fetched::Row(row) => {
+                    offer::offer(at, (ids, &row), outbox).await?;
+                    continue;
+                }
+                Fetched::Gone => Event::Deleted(ids.kept),
+                Fetched::Unreadable(error) => offer::unread(at, ids.kept, error).await,
+            };
+            outbox.push(event).await?;
         }
     }
-    let take = |id: String| changes.remove_entry(&id);
-    Page {
-        state: message.text_of("SyncState").filter(|state| !state.is_empty()).map(str::to_owned),
-        last: message.text_of("IncludesLastItemInRange").and_then(boolean).unwrap_or(true),
-        rows: rows.len(),
-        changes: order.into_iter().filter_map(take).collect(),
-    }
+    Ok(())
 }
 
-fn change(row: &Element) -> Option<(String, Change)> {
-    let id_of = |element: &Element| element.child("ItemId").and_then(id_of).map(str::to_owned);
-    match row.name.as_str() {
-        "Create" | "Update" => {
-            let item = row.children.first()?;
-            Some((id_of(item)?, Change::There(is_mail(&item.name))))
+/// A page of a folder's changes, with both ids of each item.
+async fn ask(context: &Context, folder: &str, state: Option<&str>, most: usize) -> Asked<Page<Ids>> {
+    let message = context.client.call_one(&requests::sync_folder_items(folder, state, most)).await?;
+    let Page { state, last, changes, rows } = page(&message.element);
+    let (wire, changes): (Vec<String>, Vec<Change>) = changes.into_iter().unzip();
+    let ids = context.ids.of_wire(&context.client, &context.address, wire).await?;
+    Ok(Page { state, last, changes: ids.into_iter().zip(changes).collect(), rows })
+}
+
+/// A folder's pages that were asked for ahead, in order; the last may be what came instead of one.
+pub(super) type Ahead = VecDeque<Asked<Page<Ids>>>;
+
+/// Asks for a folder's changes before any folder's are told, and notes which items have left it. Nothing is asked of a folder that
+/// has not been listed to its end, nor once [`ROWS_AHEAD_MAX`] rows are held.
+pub(super) async fn look_ahead(context: &Context, id: &str, held: &AtomicUsize) -> Result<Ahead> {
+    let mut ahead = Ahead::new();
+    let place = context.place(&ScopeId::from(id)).await?;
+    let mut state = place.state.filter(|_| place.complete);
+    while let Some(at) = state {
+        if held.load(Ordering::Relaxed) >= ROWS_AHEAD_MAX {
+            break;
         }
-        "Delete" => Some((id_of(row)?, Change::Gone)),
-        "ReadFlagChange" => Some((id_of(row)?, Change::ReadFlag(boolean(row.text_of("IsRead")?)?))),
-        _ => None,
+        let page = match ask(context, id, Some(&at), PAGE_CHANGES_MAX).await {
+            Ok(page) => page,
+            Err(failure) => {
+                ahead.push_back(Err(failure));
+                break;
+            }
+        };
+        held.fetch_add(page.rows, Ordering::Relaxed);
+        for (ids, _) in page.changes.iter().filter(|(_, change)| *change == Change::Gone) {
+            let item = context.host.item(&ids.kept).await?;
+            if let Some(item) = item.filter(|item| item.parent.as_bytes() == id.as_bytes()) {
+                context.departed.note(&item);
+            }
+        }
+        let more = page.rows > 0 && (!page.last || page.rows >= PAGE_CHANGES_MAX);
+        state = page.state.clone().filter(|state| more && *state != at);
+        ahead.push_back(Ok(page));
     }
-}
-
-/// Elements of items that have the properties of messages.
-fn is_mail(element: &str) -> bool {
-    matches!(
-        element,
-        "Message" | "MeetingMessage" | "MeetingRequest" | "MeetingResponse" | "MeetingCancellation"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exchange::xml::tree_of;
-
-    fn read(changes: &str) -> Page {
-        page(&tree_of(&format!(
-            "<M><SyncState>S\n</SyncState><IncludesLastItemInRange>false</IncludesLastItemInRange><Changes>{changes}</Changes></M>"
-        )))
-    }
-
-    #[test]
-    fn a_page_tells_each_item_once_and_the_last_word_counts() {
-        let page = read(
-            "<Create><Message><ItemId Id=\"a\"/></Message></Create><Create><Task><ItemId Id=\"b\"/></Task></Create>\
-             <Create><Message><ItemId Id=\"a\"/></Message></Create><ReadFlagChange><ItemId Id=\"a\"/><IsRead>true</IsRead></ReadFlagChange>\
-             <ReadFlagChange><ItemId Id=\"c\"/><IsRead>0</IsRead></ReadFlagChange><Delete><ItemId Id=\"b\"/></Delete>\
-             <NewWord><ItemId Id=\"d\"/></NewWord><Update><Message/></Update>",
-        );
-        assert_eq!((page.state.as_deref(), page.last, page.rows), (Some("S"), false, 8));
-        let changes: Vec<_> = page.changes.iter().map(|(id, change)| (id.as_str(), change)).collect();
-        assert_eq!(
-            changes,
-            [("a", &Change::There(true)), ("b", &Change::Gone), ("c", &Change::ReadFlag(false))]
-        );
-    }
-
-    #[test]
-    fn an_empty_state_is_none() {
-        let page = page(&tree_of("<M><SyncState/></M>"));
-        assert!(page.state.is_none() && page.last && page.changes.is_empty());
-    }
+    Ok(ahead)
 }

@@ -14,8 +14,8 @@ use super::{
     discover,
     folders::Trees,
     formats::Format,
-    item::{self, Form},
-    rebuild, sync,
+    item::{self, Form, Reading},
+    page, rebuild,
     xml::{Element, Pull},
 };
 use crate::testing::{Decoder, keeps_the_rules};
@@ -29,7 +29,7 @@ pub(crate) fn decoders() -> Vec<Decoder> {
         Decoder::new("EWS: items", &[answers::ITEMS, answers::FAULT], |bytes| of(bytes, "GetItem", items)),
         Decoder::new("EWS: changes in a folder", &[answers::CHANGES], |bytes| {
             of(bytes, "SyncFolderItems", |message| {
-                let page = sync::page(message);
+                let page = page::page(message);
                 assert!(page.changes.len() <= page.rows);
             })
         }),
@@ -96,7 +96,7 @@ fn items(message: &Element) {
     let rows = message.child("Items").map(|items| items.children.as_slice()).unwrap_or_default();
     for row in rows {
         for (format, form) in [(Format::Ics, Form::Mime), (Format::Eml, Form::Rebuilt)] {
-            offered(item::item(row, "folder", format, form));
+            offered(item::item(row, &"item".into(), "folder", Reading::plain(form, format)));
         }
         rebuild::look(row);
     }

@@ -12,7 +12,7 @@ use crate::{
     codes::{self, Code},
     error::{Explanation, finding_of, good},
     http::{Expects, Request},
-    options::{Access, Cloud, Service},
+    options::{Access, Cloud, Fidelity, Service},
     pool::AccountId,
     validate::refusal,
 };
@@ -25,14 +25,33 @@ const EWS_RETIRED: i64 = 1_806_537_600;
 /// See [`Exchange::validate`].
 pub(super) async fn validate(exchange: &Exchange) -> Vec<Finding> {
     let accounts = exchange.pool.accounts(Service::Exchange);
-    join_all(accounts.into_iter().map(|account| async move {
+    let first = accounts.first().copied();
+    let checked = accounts.into_iter().map(|account| async move {
         let check = tokio::time::timeout(CHECK_MAX, check(exchange, account));
         check.await.unwrap_or_else(|_| {
             let why = Explanation::of(codes::NO_ANSWER).saying("Exchange");
             why.finding(FindingLevel::Error, exchange.pool.shown(account))
         })
-    }))
-    .await
+    });
+    let mut findings = join_all(checked).await;
+    if exchange.options.fidelity != Fidelity::Mime {
+        findings.extend(without_export(exchange, first).await);
+    }
+    findings
+}
+
+/// A warning if the options want what the server does not have.
+async fn without_export(exchange: &Exchange, account: Option<AccountId>) -> Option<Finding> {
+    let mailbox = match exchange.options.access {
+        Access::Own => Some(exchange.pool.user(account?).to_lowercase()),
+        Access::Impersonation | Access::Delegate => first_named(exchange).await,
+    };
+    let client =
+        Client::alone(&exchange.pool, &exchange.url, account?, mailbox.as_deref(), exchange.options.access);
+    let there = tokio::time::timeout(CHECK_MAX, exchange.exporting.is_there(&client)).await;
+    // What keeps the account from asking is told above.
+    let Ok(Ok(false)) = there else { return None };
+    Some(Explanation::of(codes::EXPORT_UNSUPPORTED).finding(FindingLevel::Warning, "exchange.fidelity"))
 }
 
 async fn check(exchange: &Exchange, account: AccountId) -> Finding {

@@ -92,6 +92,21 @@ fn exchange() -> Schema {
         )
         .optional("archive", Takes::Bool, "whether to read archive mailboxes; true if left out")
         .optional("public_folders", Takes::Bool, "whether to read public folders; true if left out")
+        .optional(
+            "settings",
+            Takes::Bool,
+            "whether to read inbox rules, the automatic reply, categories, delegates and folder permissions; true if left out",
+        )
+        .optional(
+            "public_folders_as",
+            Takes::Text,
+            "the mailbox as which public folders are read; the first of the set if left out",
+        )
+        .optional(
+            "fidelity",
+            Takes::word(&["mime", "export", "both"]),
+            "whether items are read as MIME, as the server's own streams (ExportItems), or both; mime if left out",
+        )
         .optional("recoverable_items", Takes::Bool, "whether to read recoverable items; true if left out")
 }
 

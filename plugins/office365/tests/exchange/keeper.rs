@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream};
 use larder_office365::Office365;
 use larder_sdk::{
     Container, ContainerId, Cursor, Event, Item, ItemId, Offer, Owed, Reader, ReaderHost, ReaderServices,
-    Result, ScopeId, Source as _, Value as Meta,
+    Result, ScopeId, Source as _, Tag, Value as Meta,
 };
 use serde_json::Value;
 
@@ -24,6 +24,10 @@ pub(crate) struct Kept {
     scope: ScopeId,
     pub(crate) size: u64,
     pub(crate) blake3: String,
+    /// The beginning of its content.
+    pub(crate) text: Vec<u8>,
+    /// The other streams.
+    pub(crate) beside: BTreeMap<String, Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -35,6 +39,9 @@ struct State {
     listing: BTreeMap<ScopeId, BTreeSet<ItemId>>,
     read: BTreeSet<ItemId>,
     begun: usize,
+    /// The items as the run found them, and those of them that go by another id now.
+    found: BTreeMap<ItemId, Kept>,
+    moved: BTreeMap<ItemId, (ItemId, Tag)>,
 }
 
 /// One mailbox's state. Clones share it.
@@ -66,6 +73,12 @@ impl Keeper {
         self.all(|state| state.owed.values().map(|(_, why)| why.clone()).collect::<Vec<_>>())
     }
 
+    /// The content of the small item of this name, as text.
+    pub(crate) fn text_of(&self, name: &str) -> String {
+        let found = self.items().into_iter().find(|kept| kept.item.name.display() == name).unwrap();
+        String::from_utf8(found.text).unwrap()
+    }
+
     /// Ids of items whose content was read in the last run.
     pub(crate) fn read(&self) -> BTreeSet<ItemId> {
         self.all(|state| state.read.clone()).into_iter().collect()
@@ -79,6 +92,12 @@ impl Keeper {
     /// All items.
     pub(crate) fn items(&self) -> Vec<Kept> {
         self.all(|state| state.items.values().cloned().collect::<Vec<_>>())
+    }
+
+    /// All items of mail folders.
+    pub(crate) fn mail(&self) -> Vec<Kept> {
+        let is_mail = |kept: &Kept| !kept.item.folder && kept.item.kind.as_str() != "settings";
+        self.items().into_iter().filter(is_mail).collect()
     }
 
     fn all<T, I: IntoIterator<Item = T>>(&self, of: impl Fn(&State) -> I) -> Vec<T> {
@@ -99,6 +118,7 @@ impl Keeper {
                 .items
                 .values()
                 .filter(|kept| !state.path_of(&kept.item).starts_with("Recoverable Items"))
+                .filter(|kept| kept.item.id.as_bytes() != b"settings")
             {
                 *wanted.entry(state.describe(&mailbox, kept)).or_default() -= 1;
             }
@@ -116,6 +136,9 @@ fn described(line: &Value) -> String {
     let parts = line["path"].as_array().unwrap().iter();
     let path: Vec<String> = parts.map(|part| part.as_str().unwrap().replace(['/', '\\'], "_")).collect();
     let head = format!("{} {} {}", text("mailbox"), text("kind"), path.join("/"));
+    if text("kind") == "settings" {
+        return format!("{head}/{}", text("name"));
+    }
     if text("kind") == "folder" {
         return format!("{head} {}", text("folder_class"));
     }
@@ -159,6 +182,9 @@ impl State {
         if item.folder {
             return format!("{mailbox} folder {} {}", self.path_of(item), text("folder_class"));
         }
+        if item.kind.as_str() == "settings" {
+            return format!("{mailbox} settings {}", self.path_of(item));
+        }
         let categories: Vec<&str> = match value("categories") {
             Some(Meta::List(list)) => {
                 list.iter().map(|one| if let Meta::Text(text) = one { text.as_str() } else { "" }).collect()
@@ -176,8 +202,17 @@ impl State {
         )
     }
 
+    /// What an item was known as before it was moved, if its streams are still the same.
+    fn before_move(&self, item: &Item) -> Option<&Kept> {
+        let (was, tag) = self.moved.get(&item.id)?;
+        let before = self.found.get(was).filter(|_| *tag == item.tag && !self.owed.contains_key(was))?;
+        let streams = |item: &Item| item.streams.iter().map(|stream| stream.name.clone()).collect::<Vec<_>>();
+        (streams(&before.item) == streams(item)).then_some(before)
+    }
+
     fn is_new(&self, item: &Item) -> bool {
-        !self.items.get(&item.id).is_some_and(|kept| !item.tag.is_empty() && kept.item.tag == item.tag)
+        self.before_move(item).is_none()
+            && !self.items.get(&item.id).is_some_and(|kept| !item.tag.is_empty() && kept.item.tag == item.tag)
     }
 
     fn take(&mut self, event: Event) {
@@ -219,6 +254,8 @@ impl State {
                 self.items.retain(|_, kept| kept.scope != scope);
                 self.owed.retain(|_, (owed, _)| owed.scope != scope);
             }
+            // Taken in before the offers of its batch.
+            Event::Moved { .. } => {}
             other => panic!("unexpected {other:?}"),
         }
     }
@@ -234,15 +271,17 @@ impl State {
         self.owed.remove(id);
     }
 
-    fn keep(&mut self, offer: Offer, content: Option<(u64, String)>) {
+    fn keep(&mut self, offer: Offer, content: Option<Streams>) {
         let Offer { item, scope, .. } = offer;
         self.name(&scope, &item.id);
-        let before = self.items.get(&item.id).map(|kept| (kept.size, kept.blake3.clone()));
-        let (size, blake3) = content.or(before).unwrap_or_default();
+        let before = self.items.get(&item.id).or_else(|| self.before_move(&item));
+        let before =
+            before.map(|kept| (kept.size, kept.blake3.clone(), kept.text.clone(), kept.beside.clone()));
+        let (size, blake3, text, beside) = content.or(before).unwrap_or_default();
         let blake3 =
             if item.meta.iter().any(|(name, _)| name == "rebuilt") { "rebuilt".to_owned() } else { blake3 };
         self.owed.remove(&item.id);
-        self.items.insert(item.id.clone(), Kept { item, scope, size, blake3 });
+        self.items.insert(item.id.clone(), Kept { item, scope, size, blake3, text, beside });
     }
 }
 
@@ -261,6 +300,8 @@ impl Holding {
             let mut state = self.state();
             state.read.clear();
             state.begun = 0;
+            state.found = state.items.clone();
+            state.moved.clear();
         }
         let reader = source.read(container, ReaderHost::new(self.clone())).await?;
         loop {
@@ -284,6 +325,11 @@ impl Holding {
     async fn take(&self, reader: &dyn Reader, batch: Vec<Event>) {
         let mut wanted = Vec::new();
         for event in &batch {
+            if let Event::Moved { was, id, tag } = event {
+                self.state().moved.insert(id.clone(), (was.clone(), tag.clone()));
+            }
+        }
+        for event in &batch {
             if let Event::Offer(offer) = event
                 && !offer.item.streams.is_empty()
                 && self.state().is_new(&offer.item)
@@ -291,7 +337,7 @@ impl Holding {
                 wanted.push(read(reader, offer));
             }
         }
-        let mut contents: BTreeMap<ItemId, Result<(u64, String)>> =
+        let mut contents: BTreeMap<ItemId, Result<Streams>> =
             stream::iter(wanted).buffer_unordered(TOGETHER).collect::<Vec<_>>().await.into_iter().collect();
         let mut state = self.state();
         for event in batch {
@@ -338,11 +384,27 @@ impl ReaderServices for Holding {
     fn progress(&self, _: &str) {}
 }
 
-async fn read(reader: &dyn Reader, offer: &Offer) -> (ItemId, Result<(u64, String)>) {
-    (offer.item.id.clone(), content(reader, offer).await)
+/// Size, digest and beginning of the content, and the other streams.
+type Streams = (u64, String, Vec<u8>, BTreeMap<String, Vec<u8>>);
+
+async fn read(reader: &dyn Reader, offer: &Offer) -> (ItemId, Result<Streams>) {
+    (offer.item.id.clone(), streams(reader, offer).await)
 }
 
-async fn content(reader: &dyn Reader, offer: &Offer) -> Result<(u64, String)> {
+async fn streams(reader: &dyn Reader, offer: &Offer) -> Result<Streams> {
+    let (size, digest, text) = content(reader, offer).await?;
+    let mut beside = BTreeMap::new();
+    for (number, stream) in offer.item.streams.iter().enumerate().skip(1) {
+        let (mut body, mut bytes) = (reader.open(offer, number).await?, Vec::new());
+        while let Some(piece) = body.read().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        beside.insert(stream.name.to_string(), bytes);
+    }
+    Ok((size, digest, text, beside))
+}
+
+async fn content(reader: &dyn Reader, offer: &Offer) -> Result<(u64, String, Vec<u8>)> {
     let mut body = reader.open(offer, 0).await?;
     let (mut hasher, mut size, mut first) = (blake3::Hasher::new(), 0, Vec::new());
     while let Some(piece) = body.read().await? {
@@ -355,5 +417,6 @@ async fn content(reader: &dyn Reader, offer: &Offer) -> Result<(u64, String)> {
     }
     // Content that was built by the source stands for none in the manifest.
     let rebuilt = first.starts_with(b"X-Larder-Rebuilt: yes\r\n");
-    Ok((size, if rebuilt { "rebuilt".to_owned() } else { hasher.finalize().to_hex().to_string() }))
+    let digest = if rebuilt { "rebuilt".to_owned() } else { hasher.finalize().to_hex().to_string() };
+    Ok((size, digest, first))
 }

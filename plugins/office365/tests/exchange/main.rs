@@ -3,8 +3,12 @@
 
 mod causes;
 mod faults;
+mod fidelity;
 mod keeper;
 mod large;
+mod moves;
+mod public;
 mod reading;
+mod settings;
 mod sign_in;
 mod support;

@@ -26,6 +26,9 @@ impl HostServices for Keys {
     }
 }
 
+/// What stands for the address of the public folders.
+pub(crate) const PUBLIC: &str = "Public Folders";
+
 /// A running tenant and what a config says of it.
 pub(crate) struct Bench {
     pub(crate) tenant: Tenant,
@@ -69,12 +72,26 @@ impl Bench {
 
     /// The source of the options as they are now.
     pub(crate) fn source(&self) -> Office365 {
-        Office365::new(&self.options.to_string(), Host::new(self.keys.clone())).unwrap()
+        let mut options = self.options.clone();
+        // Most tests are about mailboxes alone.
+        if options["exchange"]["public_folders"].is_null() {
+            options["exchange"]["public_folders"] = json!(false);
+        }
+        Office365::new(&options.to_string(), Host::new(self.keys.clone())).unwrap()
     }
 
     /// The manifest's lines of the mailboxes.
     pub(crate) fn manifest(&self) -> Vec<Value> {
-        self.tenant.exchange().lock().unwrap().manifest_lines()
+        let mut lines = self.tenant.exchange().lock().unwrap().manifest_lines();
+        lines.retain(|line| line["mailbox"] != PUBLIC);
+        lines
+    }
+
+    /// The manifest's lines of one mailbox, or of the public folders.
+    pub(crate) fn manifest_of(&self, mailbox: &str) -> Vec<Value> {
+        let mut lines = self.tenant.exchange().lock().unwrap().manifest_lines();
+        lines.retain(|line| line["mailbox"] == mailbox);
+        lines
     }
 
     /// Has something go wrong at Exchange.

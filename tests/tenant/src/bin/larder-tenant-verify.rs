@@ -80,6 +80,9 @@ fn verify(manifest: &Path, directory: &Path) -> Result<Report, Box<dyn Error>> {
     }
     let sites: BTreeSet<PathBuf> = items.iter().filter(|item| item["kind"] == "site").map(site).collect();
     for left in restored.files.values().flat_map(BTreeMap::values).flatten() {
+        if is_beside(left, directory) {
+            continue;
+        }
         // A site without lists has settings all the same, and no line.
         let settings = left.parent().filter(|folder| folder.ends_with("@site")).and_then(Path::parent);
         if settings.is_none_or(|site| sites.contains(site)) {
@@ -87,6 +90,14 @@ fn verify(manifest: &Path, directory: &Path) -> Result<Report, Box<dyn Error>> {
         }
     }
     Ok(report)
+}
+
+/// What a mailbox's item has beside its content: `NAME.eml.fts`, `NAME.ics.json`.
+fn is_beside(path: &Path, directory: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    path.starts_with("exchange")
+        && matches!(extension, Some("fts" | "json"))
+        && directory.join(path.with_extension("")).is_file()
 }
 
 impl Restored {
@@ -180,9 +191,31 @@ fn compare(
             }
             expect_permissions(item, directory, &path, restored, report)?;
         }
+        ("exchange", "settings") => expect_mailbox_settings(item, directory, restored, report)?,
         ("exchange", "folder") => expect_folder(&exchange_path(item), restored, report),
         ("exchange", _) => expect_content(item, &exchange_path(item), "", restored, report),
         (service, kind) => report.differs(format!("the manifest has an unknown item: {service} {kind}")),
+    }
+    Ok(())
+}
+
+/// A document of a mailbox's settings: how it is written is the backup's own, what stands in it is not.
+fn expect_mailbox_settings(
+    item: &Value,
+    directory: &Path,
+    restored: &mut Restored,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let (folder, name) = (exchange_path(item), item["name"].as_str().unwrap_or_default());
+    let Some(found) = restored.take_named(&folder, name) else {
+        report.differs(format!("missing: {}", folder.join(name).display()));
+        return Ok(());
+    };
+    let text = fs::read_to_string(directory.join(&found))?;
+    for held in item["holds"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !text.contains(held) {
+            report.differs(format!("{}: {held} does not stand in it", found.display()));
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::answer::{Failure, Fault};
 use super::ids::{EntryId, FolderNumber, ItemNumber, MailboxGuid, Named};
-use super::world::{Mailbox, World};
+use super::world::{Mailbox, PUBLIC_ROOT, World};
 use super::xml::Element;
 use crate::account::{Account, DOMAIN};
 use crate::gate::Service;
@@ -69,6 +69,9 @@ impl Caller {
     }
 
     fn may_open(&self, mailbox: &Mailbox) -> bool {
+        if mailbox.is_public() {
+            return self.mailbox.is_some();
+        }
         self.all_mailboxes || self.mailbox.as_deref() == Some(mailbox.address.as_str())
     }
 
@@ -99,7 +102,7 @@ impl Caller {
     fn distinguished(&self, world: &World, shared: &Shared, id: &Element) -> Result<FolderPlace, Failure> {
         let name = id.attribute("Id").unwrap_or_default();
         let named = id.descend(&["Mailbox", "EmailAddress"]).map(|address| address.text.trim());
-        if name == "publicfoldersroot" && named.is_some() {
+        if name == PUBLIC_ROOT && named.is_some() {
             return Err(Failure::new(
                 "ErrorInvalidOperation",
                 "The operation isn't valid for a public folder.",
@@ -111,7 +114,8 @@ impl Caller {
                 "When making a request as an account that does not have a mailbox, you must specify the mailbox primary SMTP address for any distinguished folder Ids.",
             ));
         };
-        let mailbox = open_by_address(world, shared, address)?;
+        let mailbox =
+            if name == PUBLIC_ROOT { world.public() } else { open_by_address(world, shared, address)? };
         if !self.may_open(mailbox) {
             return Err(folder_not_found());
         }
@@ -193,6 +197,11 @@ pub(crate) fn folder_not_found() -> Failure {
 
 pub(crate) fn item_not_found() -> Failure {
     Failure::new("ErrorItemNotFound", "The specified object was not found in the store.")
+}
+
+/// What public folders do not have.
+pub(crate) fn not_for_public() -> Failure {
+    Failure::new("ErrorInvalidOperation", "The operation isn't valid for a public folder.")
 }
 
 fn malformed() -> Failure {

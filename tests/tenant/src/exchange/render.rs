@@ -205,12 +205,45 @@ pub(crate) fn folder(mailbox: &Mailbox, folder: &Folder, shape: &Shape) -> Eleme
                 count(name, mailbox.items_in(folder.number).filter(|item| !item.is_read).count())
             }
             "EffectiveRights" => Some(rights(name)),
+            "PermissionSet" => Some(permissions(mailbox, folder)),
             "DistinguishedFolderId" => folder.distinguished.map(|id| Element::value(name, id)),
             _ => None,
         };
         element.children.extend(child);
     }
     element
+}
+
+/// Who may do what in a folder: its owner, and on the calendar a delegate.
+fn permissions(mailbox: &Mailbox, folder: &Folder) -> Element {
+    let calendar = folder.class.starts_with("IPF.Appointment");
+    let (one, list, level) = if calendar {
+        ("CalendarPermission", "CalendarPermissions", "CalendarPermissionLevel")
+    } else {
+        ("Permission", "Permissions", "PermissionLevel")
+    };
+    let entry = |user: Element, right: &str| {
+        Element::types(one)
+            .with_child(Element::types("UserId").with_child(user))
+            .with_child(Element::value(level, right))
+    };
+    let person = |address: &str| Element::value("PrimarySmtpAddress", address);
+    let mut entries = vec![
+        entry(
+            Element::value("DistinguishedUser", "Default"),
+            if calendar { "FreeBusyTimeOnly" } else { "None" },
+        ),
+        entry(person(&mailbox.address), "Owner"),
+    ];
+    entries.extend(
+        mailbox
+            .settings
+            .delegate
+            .iter()
+            .filter(|_| calendar)
+            .map(|delegate| entry(person(delegate), "Editor")),
+    );
+    Element::types("PermissionSet").with_child(Element::types(list).with_children(entries))
 }
 
 /// Cuts a text as listings do.

@@ -11,7 +11,7 @@ use super::world::Kind;
 use super::xml::{Element, Position, Space};
 
 /// Children of an element, by prefixed name: `?` optional, `+` one or more, `|` either.
-const CHILDREN: [(&str, &str); 40] = [
+const CHILDREN: [(&str, &str); 45] = [
     ("m:GetFolder", "m:FolderShape m:FolderIds"),
     (
         "m:FindFolder",
@@ -41,6 +41,11 @@ const CHILDREN: [(&str, &str); 40] = [
     ("m:ExpandDL", "m:Mailbox"),
     ("m:ConvertId", "m:SourceIds"),
     ("m:ExportItems", "m:ItemIds"),
+    ("m:GetInboxRules", "m:MailboxSmtpAddress?"),
+    ("m:GetUserOofSettingsRequest", "t:Mailbox"),
+    ("m:GetUserConfiguration", "m:UserConfigurationName m:UserConfigurationProperties"),
+    ("m:UserConfigurationName", "t:FolderId|t:DistinguishedFolderId"),
+    ("m:GetDelegate", "m:Mailbox m:UserIds?"),
     ("m:UploadItems", "m:Items"),
     (
         "m:ItemShape",
@@ -74,7 +79,7 @@ const BOOLEAN: &[&str] = &["true", "false", "1", "0"];
 const ANY: &[&str] = &[];
 
 /// Attributes an element must have, and their values where those are enumerated.
-const ATTRIBUTES: [(&str, &str, &[&str]); 15] = [
+const ATTRIBUTES: [(&str, &str, &[&str]); 17] = [
     ("m:FindFolder", "Traversal", &["Shallow", "Deep", "SoftDeleted"]),
     ("m:FindItem", "Traversal", &["Shallow", "SoftDeleted", "Associated"]),
     ("m:UpdateItem", "ConflictResolution", &["NeverOverwrite", "AutoResolve", "AlwaysOverwrite"]),
@@ -86,6 +91,8 @@ const ATTRIBUTES: [(&str, &str, &[&str]); 15] = [
         "DestinationFormat",
         &["EwsLegacyId", "EwsId", "EntryId", "HexEntryId", "StoreId", "OwaId"],
     ),
+    ("m:UserConfigurationName", "Name", ANY),
+    ("m:GetDelegate", "IncludePermissions", BOOLEAN),
     ("m:IndexedPageFolderView", "Offset", ANY),
     ("m:IndexedPageItemView", "Offset", ANY),
     ("t:FieldOrder", "Order", &["Ascending", "Descending"]),

@@ -13,12 +13,20 @@ pub struct Switches {
     pub basic: bool,
     /// `ExportItems` and `UploadItems` exist.
     pub export_items: bool,
+    /// The entry id of an item whose exported stream is cut, with a remark in its place, as a server does that is interrupted.
+    pub truncated_export: Option<String>,
     /// Illegal characters in subjects are written as references (`&#x1;`) rather than left out.
     pub illegal_references: bool,
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { enabled: true, basic: true, export_items: true, illegal_references: true }
+        Self {
+            enabled: true,
+            basic: true,
+            export_items: true,
+            truncated_export: None,
+            illegal_references: true,
+        }
     }
 }

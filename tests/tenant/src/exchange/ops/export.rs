@@ -13,12 +13,15 @@ use crate::exchange::access::{folder_not_found, item_not_found};
 use crate::exchange::answer::{Failure, Outcome, response};
 use crate::exchange::content::Content;
 use crate::exchange::convert;
-use crate::exchange::ids::EntryId;
 use crate::exchange::render;
 use crate::exchange::world::{Item, Kind, PropertyKey, PropertyValue};
 use crate::exchange::xml::{self, Element, Output, Segment};
 
 const MARK: &[u8; 4] = b"FTX1";
+/// What a stream ends with that was cut.
+const TRUNCATED: &str = "=== Truncated Data ===";
+/// Bytes of MIME that a cut stream may hold.
+const EXPORT_CUT: u64 = 1 << 20;
 /// Mark, and the lengths of head and MIME.
 const FRAME_BYTES: usize = 4 + 4 + 8;
 
@@ -57,12 +60,17 @@ pub(super) fn export(context: &mut Context<'_>, request: &Element) -> Element {
             if let Some(failure) = context.item_fault("ExportItems", mailbox, item) {
                 return Err(failure);
             }
-            let data = pack(item).ok_or_else(corrupt)?;
-            context.shared.counters.fetched(&EntryId::item(mailbox.guid, item.place.number).encode());
-            context.shared.counters.sent(ContentKind::Mime, data.len());
+            let packed = pack(item).ok_or_else(corrupt)?;
+            context.shared.counters.fetched(&mailbox.name_of(item));
+            context.shared.counters.sent(ContentKind::Mime, packed.len());
             let mut shown = render::item_id(mailbox, item);
             shown.space = xml::Space::Messages;
-            Ok(vec![shown, Element::messages("Data").with_payload(data)])
+            let data = Element::messages("Data");
+            if context.world.switches().truncated_export.as_ref() == Some(&mailbox.name_of(item)) {
+                let half = item.mime.as_ref().and_then(|mime| mime.collect(EXPORT_CUT)).unwrap_or_default();
+                return Ok(vec![shown, data.with_text(format!("{}{TRUNCATED}", STANDARD.encode(half)))]);
+            }
+            Ok(vec![shown, data.with_payload(packed)])
         }),
     )
 }

@@ -1,7 +1,7 @@
 //! Folders: getting, finding, creating, changing, moving and deleting them.
 
 use super::{Context, list};
-use crate::exchange::access::{FolderPlace, folder_not_found};
+use crate::exchange::access::{FolderPlace, folder_not_found, not_for_public};
 use crate::exchange::answer::{Failure, Outcome, response};
 use crate::exchange::render;
 use crate::exchange::shape::{Path, Shape};
@@ -31,6 +31,7 @@ pub(super) fn find(context: &mut Context<'_>, request: &Element) -> Element {
             let place = context.caller.folder(context.world, context.shared, id)?;
             let (mailbox, parent) = find_folder(context, place)?;
             let folders: Vec<&Folder> = match request.attribute("Traversal") {
+                Some("Deep") if mailbox.is_public() => return Err(not_for_public()),
                 Some("Deep") => mailbox.descendants(parent.number),
                 Some("Shallow") => mailbox.children(parent.number).collect(),
                 _ => Vec::new(),

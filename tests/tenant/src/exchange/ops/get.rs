@@ -4,7 +4,6 @@ use super::{Context, list};
 use crate::counters::ContentKind;
 use crate::exchange::access::item_not_found;
 use crate::exchange::answer::{Failure, Outcome, STOPPED, response};
-use crate::exchange::ids::EntryId;
 use crate::exchange::render;
 use crate::exchange::shape::Shape;
 use crate::exchange::xml::Element;
@@ -34,7 +33,7 @@ fn one(context: &Context<'_>, id: &Element, shape: Result<Shape, Failure>) -> Ou
     }
     let element = render::item(mailbox, item, &shape)?;
     if let Some(mime) = item.mime.as_ref().filter(|_| shape.mime) {
-        context.shared.counters.fetched(&EntryId::item(mailbox.guid, item.place.number).encode());
+        context.shared.counters.fetched(&mailbox.name_of(item));
         context.shared.counters.sent(ContentKind::Mime, mime.len());
     }
     Ok(vec![Element::messages("Items").with_child(element)])

@@ -10,6 +10,7 @@ mod get;
 mod move_delete;
 mod restriction;
 mod service;
+mod settings;
 mod sync;
 mod update;
 
@@ -56,7 +57,10 @@ pub(crate) fn run(context: &mut Context<'_>, request: &Element) -> Result<Elemen
         "ResolveNames" => directory::resolve(context, request),
         "ExpandDL" => directory::expand(context, request),
         "ConvertId" => service::convert_ids(context, request),
-        "GetUserOofSettingsRequest" => service::out_of_office(),
+        "GetInboxRules" => settings::inbox_rules(context, request)?,
+        "GetUserOofSettingsRequest" => settings::out_of_office(context, request)?,
+        "GetUserConfiguration" => settings::configuration(context, request),
+        "GetDelegate" => settings::delegates(context, request)?,
         "GetServerTimeZones" => service::time_zones(request),
         unknown => return Err(Fault::unknown_operation(unknown)),
     })
@@ -68,7 +72,8 @@ impl Context<'_> {
         let id = EntryId::item(mailbox.guid, item.place.number).encode();
         let message_id = item.text("InternetMessageId");
         let subject = format!("{}:{}", mailbox.address, item.subject());
-        let names = [id.as_str(), message_id, subject.as_str()];
+        let name = mailbox.name_of(item);
+        let names = [id.as_str(), name.as_str(), message_id, subject.as_str()];
         let rule = || self.shared.faults.for_item(Service::Exchange, &self.caller.account, operation, &names);
         match self.fault.cloned().or_else(rule) {
             Some(FaultKind::Item { code, .. }) => {

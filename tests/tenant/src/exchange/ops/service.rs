@@ -1,4 +1,4 @@
-//! Operations about the server rather than its content: `ConvertId`, out-of-office settings, time zones.
+//! Operations about the server rather than its content: `ConvertId`, time zones.
 
 use super::{Context, list};
 use crate::exchange::answer::{Failure, Outcome, response};
@@ -33,28 +33,6 @@ fn convert_id(source: &Element, to: &str) -> Outcome {
         .with_attribute("Id", converted)
         .with_attribute("Mailbox", source.attribute("Mailbox").unwrap_or_default());
     Ok(vec![element])
-}
-
-/// `GetUserOofSettings`: nobody is away.
-pub(super) fn out_of_office() -> Element {
-    let reply = |name: &str| Element::types(name).with_child(Element::types("Message"));
-    let message = Element::messages("ResponseMessage")
-        .with_attribute("ResponseClass", "Success")
-        .with_child(Element::messages("ResponseCode").with_text("NoError"));
-    let settings = Element::types("OofSettings")
-        .with_child(Element::value("OofState", "Disabled"))
-        .with_child(Element::value("ExternalAudience", "None"))
-        .with_child(
-            Element::types("Duration")
-                .with_child(Element::value("StartTime", "2026-01-05T08:00:00Z"))
-                .with_child(Element::value("EndTime", "2026-01-06T08:00:00Z")),
-        )
-        .with_child(reply("InternalReply"))
-        .with_child(reply("ExternalReply"));
-    Element::messages("GetUserOofSettingsResponse")
-        .with_child(message)
-        .with_child(settings)
-        .with_child(Element::messages("AllowExternalOof").with_text("All"))
 }
 
 /// `GetServerTimeZones`: UTC, the only zone this server knows.

@@ -2,7 +2,7 @@
 
 use super::folders::find_folder;
 use super::{Context, list};
-use crate::exchange::access::{FolderPlace, folder_not_found};
+use crate::exchange::access::{FolderPlace, folder_not_found, not_for_public};
 use crate::exchange::answer::{Failure, Outcome, message, response};
 use crate::exchange::ids::{EntryId, Named};
 use crate::exchange::render;
@@ -55,6 +55,9 @@ fn item_page(context: &Context<'_>, request: &Element) -> Outcome {
     let id = request.child("SyncFolderId").and_then(|id| id.children.first()).ok_or_else(folder_not_found)?;
     let place = context.caller.folder(context.world, context.shared, id)?;
     let (mailbox, folder) = find_folder(context, place)?;
+    if mailbox.is_public() {
+        return Err(not_for_public());
+    }
     let all = request.child_text("SyncScope") == Some("NormalAndAssociatedItems");
     let scope = if all { Scope::AllItems } else { Scope::NormalItems };
     let from = reached(context, request, mailbox, place, scope)?;
@@ -111,6 +114,9 @@ fn folder_page(context: &Context<'_>, request: &Element) -> Outcome {
     let id = request.child("SyncFolderId").and_then(|id| id.children.first()).unwrap_or(&top);
     let place = context.caller.folder(context.world, context.shared, id)?;
     let (mailbox, root) = find_folder(context, place)?;
+    if mailbox.is_public() {
+        return Err(not_for_public());
+    }
     let from = reached(context, request, mailbox, place, Scope::Hierarchy)?;
     let page = mailbox.folder_changes(root.number, from, FOLDERS_MAX);
     let changes = page.changes.iter().filter_map(|change| {

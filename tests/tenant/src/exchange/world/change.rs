@@ -11,8 +11,8 @@ use crate::exchange::xml::Element;
 /// Makes one change; false if none was possible.
 pub(super) fn one(world: &mut World, rng: &mut Rng) -> bool {
     let now_ms = world.tick();
-    let at = rng.index(world.mailboxes.len());
-    let Some(mailbox) = world.mailboxes.values_mut().nth(at) else { return false };
+    let at = rng.index(world.mailboxes.len() + 1);
+    let mailbox = world.mailboxes.values_mut().nth(at).unwrap_or(&mut world.public);
     match rng.below(40) {
         0..=11 => add(mailbox, rng, now_ms),
         12..=19 => edit(mailbox, rng, now_ms),
@@ -108,7 +108,7 @@ fn create_folder(mailbox: &mut Mailbox, rng: &mut Rng) -> bool {
 
 /// A visible folder whose class starts with `class`, and its class.
 fn any_folder(mailbox: &Mailbox, rng: &mut Rng, class: &str) -> Option<(FolderNumber, String)> {
-    let top = mailbox.well_known("msgfolderroot");
+    let top = mailbox.top();
     let folders: Vec<(FolderNumber, String)> = mailbox
         .descendants(top)
         .into_iter()

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::item::{Folder, Item};
-use crate::exchange::ids::{FolderNumber, ItemNumber, MailboxGuid, Sequence};
+use super::settings::Settings;
+use crate::exchange::ids::{EntryId, FolderNumber, ItemNumber, MailboxGuid, Sequence};
+
+/// The distinguished id of the root of public folders.
+pub(crate) const PUBLIC_ROOT: &str = "publicfoldersroot";
 
 /// An item or folder that is no longer where it was.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +41,7 @@ pub(crate) struct Mailbox {
     /// The primary SMTP address, lower case.
     pub(crate) address: String,
     pub(crate) display_name: String,
+    pub(crate) settings: Settings,
     folders: BTreeMap<FolderNumber, Folder>,
     items: BTreeMap<ItemNumber, Item>,
     gone_items: Vec<Gone<ItemNumber>>,
@@ -52,6 +57,7 @@ impl Mailbox {
             guid: MailboxGuid::of(address),
             address: address.to_owned(),
             display_name: display_name.to_owned(),
+            settings: Settings::default(),
             folders: BTreeMap::new(),
             items: BTreeMap::new(),
             gone_items: Vec::new(),
@@ -115,6 +121,22 @@ impl Mailbox {
         self.folders.values().find(|folder| folder.distinguished == Some(id))
     }
 
+    /// Whether it is the store of public folders.
+    pub(crate) fn is_public(&self) -> bool {
+        self.distinguished(PUBLIC_ROOT).is_some()
+    }
+
+    /// What an item is called where it is counted, and by backups: its entry id in hexadecimal; in public folders, where ids do not convert, its EWS id.
+    pub(crate) fn name_of(&self, item: &Item) -> String {
+        let id = EntryId::item(self.guid, item.place.number);
+        if self.is_public() { id.encode() } else { id.encode_hex().to_lowercase() }
+    }
+
+    /// The root of what people see.
+    pub(crate) fn top(&self) -> FolderNumber {
+        self.well_known(if self.is_public() { PUBLIC_ROOT } else { "msgfolderroot" })
+    }
+
     /// The number of the folder with a distinguished id every mailbox has.
     pub(crate) fn well_known(&self, id: &str) -> FolderNumber {
         self.distinguished(id).map_or(FolderNumber(0), |folder| folder.number)
@@ -134,7 +156,7 @@ impl Mailbox {
 
     /// The display names from below the visible root down to a folder; none for what is not below it.
     pub(crate) fn path(&self, folder: FolderNumber) -> Option<Vec<String>> {
-        let top = self.well_known("msgfolderroot");
+        let top = self.top();
         let mut names = Vec::new();
         let mut at = folder;
         while at != top {

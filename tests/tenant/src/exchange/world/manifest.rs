@@ -7,8 +7,8 @@ use super::mailbox::Mailbox;
 
 /// One object per visible folder and per item in it. Items the server has no MIME for have no `size` and `blake3`.
 pub(super) fn lines(mailbox: &Mailbox) -> Vec<Value> {
-    let mut lines = Vec::new();
-    for folder in mailbox.descendants(mailbox.well_known("msgfolderroot")) {
+    let mut lines = settings(mailbox);
+    for folder in mailbox.descendants(mailbox.top()) {
         let path = mailbox.path(folder.number).unwrap_or_default();
         lines.push(json!({
             "service": "exchange",
@@ -20,6 +20,25 @@ pub(super) fn lines(mailbox: &Mailbox) -> Vec<Value> {
         lines.extend(mailbox.items_in(folder.number).map(|item| line(mailbox, &path, item)));
     }
     lines
+}
+
+/// One object for each document of settings: its name, and texts that stand in it. A backup decides itself how it writes them.
+fn settings(mailbox: &Mailbox) -> Vec<Value> {
+    if mailbox.is_public() {
+        return Vec::new();
+    }
+    let documents = mailbox.settings.documents(&mailbox.address).into_iter();
+    let line = |(name, holds)| {
+        json!({
+            "service": "exchange",
+            "mailbox": mailbox.address,
+            "kind": "settings",
+            "path": ["Mailbox Settings"],
+            "name": name,
+            "holds": holds,
+        })
+    };
+    documents.map(line).collect()
 }
 
 fn line(mailbox: &Mailbox, path: &[String], item: &Item) -> Value {

@@ -8,12 +8,14 @@ mod mailbox;
 mod manifest;
 mod messages;
 mod seed;
+mod settings;
 
 use std::collections::BTreeMap;
 
 pub(crate) use history::{FolderChange, ItemChange, Reached};
 pub(crate) use item::{Folder, Item, Kind, PropertyKey, PropertyValue};
-pub(crate) use mailbox::{Mailbox, Refused};
+pub(crate) use mailbox::{Mailbox, PUBLIC_ROOT, Refused};
+pub(crate) use settings::Settings;
 
 use super::ids::MailboxGuid;
 use super::switches::Switches;
@@ -35,6 +37,8 @@ pub(crate) struct Group {
 #[derive(Clone, Debug)]
 pub struct World {
     mailboxes: BTreeMap<String, Mailbox>,
+    /// The public folders, which everybody with a mailbox may read.
+    public: Mailbox,
     groups: Vec<Group>,
     switches: Switches,
     /// Goes up when all sync states are to be refused.
@@ -66,7 +70,7 @@ impl World {
     /// One JSON object per visible folder and item: what a right backup of this server holds. Makes every item's
     /// bytes, so it takes as long as the world is large.
     pub fn manifest_lines(&self) -> Vec<serde_json::Value> {
-        self.mailboxes.values().flat_map(manifest::lines).collect()
+        self.mailboxes.values().chain([&self.public]).flat_map(manifest::lines).collect()
     }
 
     /// How the server behaves.
@@ -109,11 +113,39 @@ impl World {
 
     /// The mailbox with a guid.
     pub(crate) fn mailbox_of(&self, guid: MailboxGuid) -> Option<&Mailbox> {
-        self.mailboxes.values().find(|mailbox| mailbox.guid == guid)
+        self.mailboxes.values().chain([&self.public]).find(|mailbox| mailbox.guid == guid)
+    }
+
+    /// The public folders.
+    pub(crate) const fn public(&self) -> &Mailbox {
+        &self.public
+    }
+
+    /// Changes a mailbox's inbox rules, automatic reply and categories: all name `word` then.
+    pub fn set_settings(&mut self, address: &str, word: &str) {
+        if let Some(mailbox) = self.mailboxes.get_mut(address) {
+            mailbox.settings.rules.push(format!("Rule {word}"));
+            mailbox.settings.reply = Some(format!("Away: {word}"));
+            mailbox.settings.categories.push(format!("Category {word}"));
+        }
+    }
+
+    /// Moves all items of a mailbox's folder into another, both by distinguished id or name, and gives how many. As on some servers, that counts as
+    /// the items' last change.
+    pub fn file_away(&mut self, address: &str, from: &str, to: &str) -> usize {
+        let now = self.tick();
+        let Some(mailbox) = self.mailboxes.get_mut(address) else { return 0 };
+        let (from, to) = (seed::folder_named(mailbox, from), seed::folder_named(mailbox, to));
+        let items: Vec<_> = mailbox.items_in(from).map(|item| item.place.number).collect();
+        let moved = items.into_iter().filter_map(|item| {
+            let number = mailbox.move_item(item, to).ok()?;
+            mailbox.update_item(number, |item| item.modified_ms = now).ok()
+        });
+        moved.count()
     }
 
     /// The mailbox with a guid, to change.
     pub(crate) fn mailbox_of_mut(&mut self, guid: MailboxGuid) -> Option<&mut Mailbox> {
-        self.mailboxes.values_mut().find(|mailbox| mailbox.guid == guid)
+        self.mailboxes.values_mut().chain([&mut self.public]).find(|mailbox| mailbox.guid == guid)
     }
 }

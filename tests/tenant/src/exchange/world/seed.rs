@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::item::Item;
-use super::mailbox::Mailbox;
-use super::{Group, World, events, messages};
+use super::mailbox::{Mailbox, PUBLIC_ROOT};
+use super::{Group, Settings, World, events, messages};
 use crate::account::{DOMAIN, PEOPLE};
 use crate::content::{Rng, Size};
 use crate::exchange::ids::FolderNumber;
@@ -62,10 +62,23 @@ const MESSAGES: [(&str, usize); 9] = [
     ("Archive 2025", 6),
 ];
 
+/// Public folders: path and class, then messages or events in each.
+const PUBLIC: [(&[&str], &str, usize); 5] = [
+    (&["Company"], "IPF.Note", 3),
+    (&["Company", "Policies & Rules"], "IPF.Note", 6),
+    (&["Company", "Holidays"], "IPF.Appointment", 4),
+    (&["Suppliers"], "IPF.Contact", 3),
+    (&["Suppliers", "Old"], "IPF.Contact", 0),
+];
+
+/// What stands for the address of the public folders' store.
+const PUBLIC_ADDRESS: &str = "Public Folders";
+
 pub(super) fn generate(seed: u64, size: Size) -> World {
     let rng = Rng::new(seed).fork("exchange");
     let mut world = World {
         mailboxes: BTreeMap::new(),
+        public: Mailbox::new(PUBLIC_ADDRESS, PUBLIC_ADDRESS),
         groups: vec![Group {
             address: format!("all@{DOMAIN}"),
             display_name: "All Staff".to_owned(),
@@ -79,10 +92,37 @@ pub(super) fn generate(seed: u64, size: Size) -> World {
         let address = format!("{name}@{DOMAIN}");
         let mut mailbox = Mailbox::new(&address, display_name);
         add_folders(&mut mailbox);
+        mailbox.settings = Settings {
+            rules: vec![format!("Newsletters of {name}"), "Urgent & <now>".to_owned()],
+            reply: (name == "dora").then(|| "Back on Monday.".to_owned()),
+            categories: vec!["Red".to_owned(), format!("Projects of {name}")],
+            delegate: (name == "ann" || name == "dora").then(|| format!("bob@{DOMAIN}")),
+        };
         fill(&mut world, &mut mailbox, &mut rng.fork(name), size);
         world.mailboxes.insert(address, mailbox);
     }
+    let mut public = world.public.clone();
+    fill_public(&mut world, &mut public, &mut rng.fork("public"), size);
+    world.public = public;
     world
+}
+
+fn fill_public(world: &mut World, public: &mut Mailbox, rng: &mut Rng, size: Size) {
+    // Names are distinct and parents come first, so nothing is refused.
+    let _ = public.add_folder(None, "IPM_SUBTREE", "", Some(PUBLIC_ROOT));
+    for (path, class, count) in PUBLIC {
+        let Some((name, parents)) = path.split_last() else { continue };
+        let parent = parents.iter().fold(public.top(), |at, name| child(public, at, name));
+        let Ok(folder) = public.add_folder(Some(parent), name, class, None) else { continue };
+        for _ in 0..size.scale(count) {
+            let item = match class {
+                "IPF.Appointment" => events::event(rng, world.now_ms),
+                "IPF.Contact" => events::contact(rng, world.now_ms),
+                _ => messages::random(rng, &format!("info@{DOMAIN}"), world.now_ms),
+            };
+            store(world, public, folder, item);
+        }
+    }
 }
 
 fn add_folders(mailbox: &mut Mailbox) {
@@ -148,7 +188,7 @@ fn fill(world: &mut World, mailbox: &mut Mailbox, rng: &mut Rng, size: Size) {
 }
 
 /// The folder with this distinguished id or, among users' folders, this name.
-fn folder_named(mailbox: &Mailbox, name: &str) -> FolderNumber {
+pub(super) fn folder_named(mailbox: &Mailbox, name: &str) -> FolderNumber {
     let own = || mailbox.folders().find(|folder| folder.name == name).map(|folder| folder.number);
     mailbox
         .distinguished(name)
