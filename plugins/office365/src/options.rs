@@ -196,6 +196,7 @@ impl<'de> Deserialize<'de> for Versions {
 /// What of Exchange is read.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "as many keys of the config are true or false")]
 pub(crate) struct ExchangeOptions {
     /// Addresses or globs.
     #[serde(default)]

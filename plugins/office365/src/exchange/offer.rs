@@ -49,7 +49,7 @@ pub(super) struct Carry {
 pub(super) async fn offer(at: At<'_>, (ids, row): (Ids, &Element), outbox: &mut Outbox) -> Result<()> {
     let context = at.context;
     let class = row.text_of("ItemClass").unwrap_or_default();
-    let (reading, content) = match context.fidelity() {
+    let (reading, known) = match context.fidelity() {
         Fidelity::Export => (Reading::plain(Form::Export, Format::Fts), None),
         fidelity => {
             let seen = context.formats.of(at.client, &context.host, &kind_of(class), class, &ids).await;
@@ -63,7 +63,7 @@ pub(super) async fn offer(at: At<'_>, (ids, row): (Ids, &Element), outbox: &mut 
     if let Some(moved) = context.departed.moved(&item) {
         outbox.push(moved).await?;
     }
-    let carry = Carry { form: reading.form, client: at.client.clone(), wire: ids.wire, content };
+    let carry = Carry { form: reading.form, client: at.client.clone(), wire: ids.wire, content: known };
     outbox.push(event(at, item, carry)).await
 }
 

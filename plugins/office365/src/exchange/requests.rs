@@ -170,11 +170,10 @@ pub(super) fn get_everything(item: &str) -> Call {
 /// Items' properties as the server has them, and what of them it leaves out unless asked by name.
 pub(super) fn get_all_of(items: &[String], named: &[&str]) -> Call {
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
-    let fields: String = ["item:Body", "item:Attachments"]
+    let fields = ["item:Body", "item:Attachments"]
         .iter()
         .chain(named)
-        .map(|field| format!(r#"<t:FieldURI FieldURI="{field}"/>"#))
-        .collect();
+        .fold(String::new(), |fields, field| fields + r#"<t:FieldURI FieldURI=""# + field + r#""/>"#);
     let shape = "<t:BaseShape>AllProperties</t:BaseShape><t:IncludeMimeContent>false</t:IncludeMimeContent>";
     get_item(&items, &format!("{shape}<t:AdditionalProperties>{fields}</t:AdditionalProperties>"))
 }

@@ -74,7 +74,11 @@ pub(super) async fn tell(context: &Context, folders: &BTreeSet<String>, outbox: 
         let read = ask(context, &call).await.map(|answer| document(setting, &answer));
         tell_one(context, setting, read, outbox).await?;
     }
-    let read = context.client.call(&requests::get_delegates(address)).await.and_then(delegates);
+    let read = context
+        .client
+        .call(&requests::get_delegates(address))
+        .await
+        .and_then(|messages| delegates(&messages));
     tell_one(context, &DELEGATES, read, outbox).await?;
     let ids: Vec<&String> = folders.iter().take(FOLDERS_MAX).collect();
     let read = permissions(context, &ids).await;
@@ -164,8 +168,8 @@ fn document(setting: &Setting, answer: &Element) -> Value {
 }
 
 /// The delegates, one a message.
-fn delegates(messages: Vec<Message>) -> Asked<Value> {
-    if let [Message { usable: false, problem: Some(problem), .. }] = messages.as_slice() {
+fn delegates(messages: &[Message]) -> Asked<Value> {
+    if let [Message { usable: false, problem: Some(problem), .. }] = messages {
         return Err(problem.clone().into());
     }
     let users = messages.iter().filter_map(|message| message.element.child("DelegateUser"));

@@ -267,8 +267,8 @@ async fn a_big_message_is_streamed_whole() {
     let line = lines.iter().find(|line| line["size"] == mime.len()).expect("in the manifest");
     assert_eq!(line["blake3"], blake3::hash(&mime).to_hex().as_str());
     assert!(mime.len() > 7_900_000);
-    let entry_id: String =
-        STANDARD.decode(&ids[0]).expect("base64").iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes = STANDARD.decode(&ids[0]).expect("base64");
+    let entry_id = bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     assert_eq!(server.shared.counters.snapshot().items_fetched[&entry_id], 1);
 }
 
