@@ -126,9 +126,12 @@ impl Restored {
         (place < files.len()).then(|| files.remove(place))
     }
 
-    /// Takes any file.
-    fn take_any(&mut self, folder: &Path) -> Option<PathBuf> {
-        self.files.get_mut(folder)?.values_mut().find_map(Vec::pop)
+    /// Takes any file that is an item's content.
+    fn take_any(&mut self, folder: &Path, directory: &Path) -> Option<PathBuf> {
+        self.files.get_mut(folder)?.values_mut().find_map(|same| {
+            let place = same.iter().position(|path| !is_beside(path, directory))?;
+            Some(same.remove(place))
+        })
     }
 
     /// Takes a file by its name.
@@ -176,6 +179,7 @@ fn compare(
                     attachment,
                     &folder,
                     attachment["name"].as_str().unwrap_or_default(),
+                    directory,
                     restored,
                     report,
                 );
@@ -183,17 +187,24 @@ fn compare(
         }
         ("sharepoint", _) => {
             let path = sharepoint_path(item);
-            expect_content(item, path.parent().unwrap_or(Path::new("")), &name_of(&path), restored, report);
+            expect_content(
+                item,
+                path.parent().unwrap_or(Path::new("")),
+                &name_of(&path),
+                directory,
+                restored,
+                report,
+            );
             let versions = beside(&path, "versions");
             for version in item["versions"].as_array().into_iter().flatten() {
                 let label = version["label"].as_str().unwrap_or_default();
-                expect_content(version, &versions, label, restored, report);
+                expect_content(version, &versions, label, directory, restored, report);
             }
             expect_permissions(item, directory, &path, restored, report)?;
         }
         ("exchange", "settings") => expect_mailbox_settings(item, directory, restored, report)?,
         ("exchange", "folder") => expect_folder(&exchange_path(item), restored, report),
-        ("exchange", _) => expect_content(item, &exchange_path(item), "", restored, report),
+        ("exchange", _) => expect_content(item, &exchange_path(item), "", directory, restored, report),
         (service, kind) => report.differs(format!("the manifest has an unknown item: {service} {kind}")),
     }
     Ok(())
@@ -226,11 +237,18 @@ fn expect_folder(folder: &Path, restored: &Restored, report: &mut Report) {
     }
 }
 
-fn expect_content(item: &Value, folder: &Path, name: &str, restored: &mut Restored, report: &mut Report) {
+fn expect_content(
+    item: &Value,
+    folder: &Path,
+    name: &str,
+    directory: &Path,
+    restored: &mut Restored,
+    report: &mut Report,
+) {
     let found = match item["blake3"].as_str() {
         Some(digest) => restored.take(folder, digest, name),
         // The server makes no MIME of it: what is kept was made from its properties.
-        None => restored.take_any(folder),
+        None => restored.take_any(folder, directory),
     };
     match found {
         Some(_) => report.bytes += item["size"].as_u64().unwrap_or_default(),
