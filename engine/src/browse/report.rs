@@ -1,6 +1,8 @@
 //! What a run did, as its snapshot says: container by container, beside the snapshot it was built on.
 
-use larder_sdk::{Name, Time};
+use std::collections::HashMap;
+
+use larder_sdk::{ContainerId, Name, Time};
 
 use super::{name::display_name, view::SnapshotView};
 use crate::{
@@ -113,11 +115,11 @@ pub fn report(
 ) -> RunReport {
     let (mut containers, mut broken) = (Vec::new(), view.broken().to_vec());
     let mut left = OWED_SHOWN_MAX;
-    let items_before = |of: &ContainerRecord| {
-        let (_, view) = before.as_ref()?;
-        let found = view.containers().iter().find(|one| one.container.id == of.container.id)?;
-        Some(found.items)
-    };
+    let items_before: HashMap<&ContainerId, u64> = before
+        .iter()
+        .flat_map(|(_, view)| view.containers())
+        .map(|one| (&one.container.id, one.items))
+        .collect();
     for container in view.containers() {
         let path = container
             .container
@@ -132,7 +134,7 @@ pub fn report(
         containers.push(ContainerReport {
             state: ContainerStanding::of(container),
             record: (**container).clone(),
-            items_before: items_before(container),
+            items_before: items_before.get(&container.container.id).copied(),
             path,
             owed,
         });

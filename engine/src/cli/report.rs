@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs::OpenOptions, io::Write as _, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
-use larder_sdk::{FindingLevel, Time};
+use larder_sdk::Time;
 use serde_json::{Value, json};
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     report_page,
     run::outcome,
     target::Target,
+    validate,
 };
 use crate::{
     browse::{ContainerReport, ContainerStanding, OwedItem, RunReport},
@@ -319,11 +320,7 @@ fn print_records(output: &Output, report: &RunReport) -> Result<()> {
         }
     }
     for finding in &report.record.findings {
-        let level = match finding.level {
-            FindingLevel::Good => "good",
-            FindingLevel::Warning => "warning",
-            FindingLevel::Error => "error",
-        };
+        let level = validate::word(finding.level);
         let record = || {
             json!({
                 "type": "finding", "level": level, "subject": finding.subject, "code": finding.code,

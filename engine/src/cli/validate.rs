@@ -75,7 +75,8 @@ fn line(set: &str, finding: &Finding) -> String {
     line
 }
 
-fn word(level: FindingLevel) -> &'static str {
+/// The word for a level.
+pub(super) fn word(level: FindingLevel) -> &'static str {
     match level {
         FindingLevel::Good => "good",
         FindingLevel::Warning => "warning",
